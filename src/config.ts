@@ -1,0 +1,252 @@
+/**
+ * The table of settings: the one source of `--help`, README's table and the environment the stack writes.
+ *
+ * Every setting is an environment variable. All mistakes are reported at once, each with what was found, what was
+ * expected and an example.
+ */
+import { ConfigError } from './errors.ts'
+
+type Row<Value> = {
+  /** What it does and, for a limit, what happens at it. */
+  help: string
+  unit?: string
+  /** undefined: must be given. */
+  default: Value | undefined
+  read: (text: string) => Value | { fault: string }
+}
+
+const text = (fallback: string | undefined, help: string): Row<string> => ({
+  help,
+  default: fallback,
+  read: value => value,
+})
+
+function url(fallback: string | undefined, help: string): Row<string> {
+  return {
+    help,
+    default: fallback,
+    read: value => {
+      if (!URL.canParse(value)) return { fault: 'a URL with its scheme, such as https://search.example.com' }
+      const { protocol, hostname } = new URL(value)
+      if (protocol === 'https:') return value
+      const isLocal = ['localhost', '127.0.0.1', '[::1]'].includes(hostname) || !hostname.includes('.')
+      // Plain HTTP would carry rows and passwords in the clear; a compose network's bare host names never leave the machine.
+      return protocol === 'http:' && isLocal
+        ? value
+        : { fault: 'https:// (http:// only to this machine or a bare host name)' }
+    },
+  }
+}
+
+function whole(
+  fallback: number,
+  unit: string,
+  range: { min: number; max: number },
+  help: string,
+): Row<number> {
+  return {
+    help,
+    unit,
+    default: fallback,
+    read: value => {
+      const number = /^\d+$/.test(value) ? Number(value) : Number.NaN
+      return number >= range.min && number <= range.max
+        ? number
+        : { fault: `a whole number from ${range.min} to ${range.max}` }
+    },
+  }
+}
+
+function oneOf<const Word extends string>(words: readonly Word[], fallback: Word, help: string): Row<Word> {
+  return {
+    help,
+    default: fallback,
+    read: value => words.find(word => word === value) ?? { fault: `one of ${words.join(', ')}` },
+  }
+}
+
+function list(fallback: string, help: string): Row<string[]> {
+  const read = (value: string) =>
+    value
+      .split(',')
+      .map(part => part.trim())
+      .filter(part => part !== '')
+  return {
+    help,
+    default: read(fallback),
+    read: value => (read(value).length > 0 ? read(value) : { fault: 'at least one name' }),
+  }
+}
+
+export const settings = {
+  STREAM_NAME: text(undefined, 'Kinesis stream that AWS DMS writes to.'),
+  LEASE_TABLE: text(
+    undefined,
+    'DynamoDB table of the leases (hash key leaseKey, a string), one table an application.',
+  ),
+  DEAD_LETTER_QUEUE_URL: url(undefined, 'SQS queue for records that can never be indexed.'),
+  OPENSEARCH_URL: url(undefined, 'OpenSearch, such as https://search.example.com.'),
+  OPENSEARCH_USERNAME: text('', 'User for basic authentication; empty for none.'),
+  OPENSEARCH_PASSWORD: text('', 'Its password. Never logged.'),
+  TABLE_FILE: text(
+    '',
+    'YAML file with key, index, partition and JSON columns of tables. Without it: key `id`, index `{schema}_{table}`.',
+  ),
+  INDEX_PATTERNS: list(
+    'public_*',
+    'Index names the template covers, comma-separated; a table whose index fits none is held.',
+  ),
+  INDEX_SHARDS: whole(1, 'shards', { min: 1, max: 1024 }, 'Primary shards of a new index.'),
+  INDEX_REPLICAS: whole(1, 'copies', { min: 0, max: 20 }, 'Replicas of a new index.'),
+  ON_UNKNOWN_TABLE: oneOf(
+    ['hold', 'dead-letter', 'skip'],
+    'hold',
+    'What to do with a row without the default key of a table the table file does not name: stop the shard, dead-letter, or skip.',
+  ),
+  INITIAL_POSITION: oneOf(
+    ['TRIM_HORIZON', 'LATEST'],
+    'TRIM_HORIZON',
+    'Where reading begins on an empty lease table. LATEST loses what arrives before the first lease.',
+  ),
+  WORKER_ID: text(
+    '',
+    'Name of this worker in the lease table; empty: host name and a random part, unique a process.',
+  ),
+  LEASE_MS: whole(
+    10_000,
+    'ms',
+    { min: 1000, max: 600_000 },
+    'How long a lease lasts without renewal; a crashed worker is replaced after this.',
+  ),
+  MAX_LEASES: whole(10_000, 'leases', { min: 1, max: 1_000_000 }, 'Leases this worker holds at the most.'),
+  SHARD_SYNC_MS: whole(
+    60_000,
+    'ms',
+    { min: 1000, max: 3_600_000 },
+    'How often the list of shards is compared with the leases.',
+  ),
+  POLL_MS: whole(
+    250,
+    'ms',
+    { min: 200, max: 60_000 },
+    'Pause between reads of a shard that is caught up; Kinesis allows 5 reads a second a shard.',
+  ),
+  GET_RECORDS_LIMIT: whole(
+    10_000,
+    'records',
+    { min: 1, max: 10_000 },
+    'Records a read asks for. 1000 on the local emulator, which blocks on more.',
+  ),
+  READ_BUDGET_BYTES: whole(
+    100_663_296,
+    'bytes',
+    { min: 10_485_760, max: 68_719_476_736 },
+    'Bytes read and not yet written, of all shards; beyond it shards wait their turn to read.',
+  ),
+  CHECKPOINT_MS: whole(
+    1000,
+    'ms',
+    { min: 0, max: 600_000 },
+    'Least time between two checkpoints of a shard under load.',
+  ),
+  BULK_BYTES_MAX: whole(
+    5_000_000,
+    'bytes',
+    { min: 1000, max: 104_857_600 },
+    'Size of a bulk request; a single larger document goes alone.',
+  ),
+  BULK_ACTIONS_MAX: whole(5000, 'actions', { min: 1, max: 100_000 }, 'Actions in a bulk request.'),
+  BULK_IN_FLIGHT_MAX: whole(
+    4,
+    'requests',
+    { min: 1, max: 200 },
+    'Bulk requests of this worker under way at once.',
+  ),
+  BULK_TIMEOUT_MS: whole(
+    30_000,
+    'ms',
+    { min: 100, max: 600_000 },
+    'After this without an answer the socket is destroyed and the actions are sent again.',
+  ),
+  RECORD_BYTES_MAX: whole(
+    10_485_760,
+    'bytes',
+    { min: 1024, max: 10_485_760 },
+    'A larger record is dead-lettered.',
+  ),
+  RETRY_FIRST_MS: whole(
+    100,
+    'ms',
+    { min: 1, max: 60_000 },
+    'Ceiling of the first wait after a failure; it doubles, with full jitter.',
+  ),
+  RETRY_MAX_MS: whole(
+    30_000,
+    'ms',
+    { min: 1, max: 600_000 },
+    'Highest ceiling of a wait. The number of attempts is not limited.',
+  ),
+  HELD_RETRY_MS: whole(30_000, 'ms', { min: 100, max: 3_600_000 }, 'How often a held shard is tried again.'),
+  DRAIN_MS: whole(
+    25_000,
+    'ms',
+    { min: 0, max: 110_000 },
+    'After SIGTERM: time to finish what is in flight. Below the 30 s of compose and the 120 s of Fargate.',
+  ),
+  HTTP_HOST: text('127.0.0.1', 'Address of /health and /metrics; 0.0.0.0 in a container.'),
+  HTTP_PORT: whole(8080, 'port', { min: 0, max: 65_535 }, 'Its port; 0: any free one, which the log names.'),
+  LOG_LEVEL: oneOf(
+    ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
+    'info',
+    'Least severe log line that is written.',
+  ),
+}
+
+type Settings = typeof settings
+export type SettingName = keyof Settings
+export type Config = { [Name in SettingName]: Settings[Name] extends Row<infer Value> ? Value : never }
+
+/** @throws ConfigError that names every mistake */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const faults: string[] = []
+  const entries = Object.entries(settings).map(([name, row]) => {
+    const given = env[name]
+    if (given === undefined || given === '') {
+      if (row.default === undefined) faults.push(`${name} is not set. ${row.help}`)
+      return [name, row.default]
+    }
+    const value = row.read(given)
+    if (typeof value === 'object' && 'fault' in value) {
+      const shown = name.includes('PASSWORD') ? 'as given' : JSON.stringify(given)
+      faults.push(`${name} is ${shown}: expected ${value.fault}. ${row.help}`)
+    }
+    return [name, value]
+  })
+  if (faults.length > 0) throw new ConfigError(faults.join('\n'))
+  return Object.fromEntries(entries) as Config
+}
+
+function shownDefault(row: Row<unknown>): string {
+  if (row.default === undefined) return 'required'
+  const value = Array.isArray(row.default) ? row.default.join(',') : String(row.default)
+  return value === '' ? 'none' : value
+}
+
+/** The rows of README's table; a test holds README to it. */
+export function settingsTable(): string {
+  const rows = Object.entries(settings).map(([name, row]) => {
+    const unit = row.unit ? ` ${row.unit}` : ''
+    return `| \`${name}\` | ${row.help} | ${shownDefault(row)}${row.default === undefined ? '' : unit} |`
+  })
+  return ['| setting | meaning | default |', '| --- | --- | --- |', ...rows].join('\n')
+}
+
+/** The same for a terminal. */
+export function settingsHelp(): string {
+  return Object.entries(settings)
+    .map(
+      ([name, row]) =>
+        `  ${name}  (${shownDefault(row)}${row.default !== undefined && row.unit ? ` ${row.unit}` : ''})\n      ${row.help}`,
+    )
+    .join('\n')
+}

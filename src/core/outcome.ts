@@ -1,0 +1,72 @@
+/**
+ * What OpenSearch's answer means for each action.
+ *
+ * done: applied. conflict: the document has a version at or above ours; version.ts judges it. retry: the service is at
+ * fault, or the whole index; nothing is lost by waiting. dead: the document is at fault and always will be.
+ * An answer nobody foresaw is retried: a wait is visible and mendable, a dropped row is neither.
+ */
+import { currentVersion } from './version.ts'
+
+/** One entry of `items` as `filter_path` leaves it. */
+export type Item = {
+  status: number
+  error?: { type: string; reason?: string; caused_by?: { type?: string } }
+}
+
+/** The answer to one bulk request as a whole. */
+export type BulkAnswer =
+  | { kind: 'items'; items: Item[] }
+  /** Refused as a whole with this status; nothing was applied. */
+  | { kind: 'status'; status: number; type: string }
+  /** No usable answer. `mayHaveLanded` unless the connection was never made. */
+  | { kind: 'failed'; reason: 'timeout' | 'connection' | 'malformed-answer'; mayHaveLanded: boolean }
+
+/** The answer to one action. */
+export type Answer =
+  | { kind: 'item'; item: Item }
+  /** The request as a whole: no answer, or one without items. `mayHaveLanded` when it may have been applied. */
+  | { kind: 'request'; reason: RequestFault; mayHaveLanded: boolean }
+  /** Refused alone in a request: too large or malformed. */
+  | { kind: 'refused'; reason: string }
+  /** The lease was no longer ours by our own clock: nothing was sent. */
+  | { kind: 'fenced' }
+
+export type RequestFault = 'timeout' | 'connection' | 'malformed-answer' | `status-${number}`
+
+export type Judgement =
+  | { kind: 'done'; outcome: 'indexed' | 'deleted' }
+  | { kind: 'conflict'; current: bigint | undefined }
+  | { kind: 'retry'; reason: string }
+  | { kind: 'dead'; detail: string }
+  | { kind: 'fenced' }
+
+/** Refusals that concern the index, not the document, although their status says 400, 403 or 404. */
+const INDEX_AT_FAULT = new Set([
+  'index_not_found_exception',
+  'index_closed_exception',
+  'cluster_block_exception',
+  'no_shard_available_action_exception',
+])
+
+export function judge(kind: 'index' | 'delete', answer: Answer): Judgement {
+  if (answer.kind === 'fenced') return answer
+  if (answer.kind === 'request') return { kind: 'retry', reason: answer.reason }
+  if (answer.kind === 'refused') return { kind: 'dead', detail: answer.reason }
+  const { status, error } = answer.item
+  if (status >= 200 && status < 300)
+    return { kind: 'done', outcome: kind === 'index' ? 'indexed' : 'deleted' }
+  // A delete that found nothing is what was wanted; its tombstone keeps older writes out.
+  if (kind === 'delete' && status === 404 && !error) return { kind: 'done', outcome: 'deleted' }
+  const type = error?.type ?? 'no error type'
+  if (status === 409 && type === 'version_conflict_engine_exception') {
+    return { kind: 'conflict', current: currentVersion(error?.reason ?? '') }
+  }
+  if (INDEX_AT_FAULT.has(type)) return { kind: 'retry', reason: type }
+  if (status === 400) return { kind: 'dead', detail: deadDetail(type, error?.caused_by?.type) }
+  return { kind: 'retry', reason: `status-${status}` }
+}
+
+/** Only the types: OpenSearch's reasons quote the values of the row. */
+function deadDetail(type: string, cause: string | undefined): string {
+  return cause ? `${type}, caused by ${cause}` : type
+}

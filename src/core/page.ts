@@ -1,0 +1,137 @@
+/**
+ * The writes of one page of a shard, and which of them may be sent now.
+ *
+ * - At most one write of a document is in flight.
+ * - Several writes of one document coalesce: the newest is sent and settles the earlier ones. If OpenSearch refuses the
+ *   newest for good, the one before it is tried, so that a refused row does not take an acceptable one with it.
+ * - The delete of a key change waits for its index: between the two a reader sees both documents, never neither.
+ *
+ * Nothing here waits for ever: a delete waits for a write of the same record, and of two such records the later one's
+ * writes are the newest of both documents (proved by the property test beside this file).
+ */
+import type { Write } from './document.ts'
+
+export type Outcome = 'indexed' | 'deleted' | 'superseded' | 'dead_lettered'
+
+/** One write of one record on its way. */
+export type Op = {
+  write: Write
+  version: string
+  /** Index of the record in the page. */
+  record: number
+  /** The other half of a key change that must be settled first. */
+  after: Op | undefined
+  attempts: number
+  /** Whether an earlier copy was sent and its answer lost: a conflict with its own version is then its own. */
+  mayHaveLanded: boolean
+  outcome: Outcome | undefined
+}
+
+export type Page = {
+  /** Writes by document, oldest first; settled ones are gone. */
+  chains: Map<string, Op[]>
+  /** For each record how many of its writes and letters are not settled. */
+  open: number[]
+  outcomes: (Outcome | 'skipped' | undefined)[]
+  unsettled: number
+}
+
+export function emptyPage(records: number): Page {
+  return {
+    chains: new Map(),
+    open: new Array(records).fill(0),
+    outcomes: new Array(records).fill(undefined),
+    unsettled: records,
+  }
+}
+
+/** Adds the writes of the next record. Records are added in shard order. */
+export function addWrites(page: Page, record: number, writes: readonly Write[], version: string): void {
+  let after: Op | undefined
+  for (const write of writes) {
+    const op: Op = { write, version, record, after, attempts: 0, mayHaveLanded: false, outcome: undefined }
+    const document = documentKey(write)
+    const chain = page.chains.get(document)
+    if (!chain) page.chains.set(document, [op])
+    else if (isBelow(version, chain.at(-1)!.version)) insertInOrder(chain, op)
+    else chain.push(op)
+    page.open[record]!++
+    after = op
+  }
+}
+
+/** A load below the changes of its table is older than they are, wherever in the page it stands. */
+function insertInOrder(chain: Op[], op: Op): void {
+  const at = chain.findIndex(other => isBelow(op.version, other.version))
+  chain.splice(at, 0, op)
+}
+
+function isBelow(version: string, other: string): boolean {
+  return version.length === other.length ? version < other : version.length < other.length
+}
+
+export function documentKey(write: Write): string {
+  return `${write.index}\n${write.id}`
+}
+
+/** The writes that may be sent now: of each document the newest, once what it waits for is settled. */
+export function sendable(page: Page): Op[] {
+  const ready: Op[] = []
+  for (const chain of page.chains.values()) {
+    const newest = chain.at(-1)!
+    if (newest.after === undefined || newest.after.outcome !== undefined) ready.push(newest)
+  }
+  return ready
+}
+
+/**
+ * Settles a write that is done. Earlier writes of the document in this page are superseded by it.
+ *
+ * @returns the records settled by this, as indexes into the page
+ */
+export function settle(page: Page, op: Op, outcome: Exclude<Outcome, 'dead_lettered'>): number[] {
+  const chain = page.chains.get(documentKey(op.write))!
+  page.chains.delete(documentKey(op.write))
+  return chain.flatMap(other => close(page, other, other === op ? outcome : 'superseded'))
+}
+
+/** Settles a write that was refused for good and is confirmed in the dead-letter queue; the one before it is next. */
+export function bury(page: Page, op: Op): number[] {
+  const chain = page.chains.get(documentKey(op.write))!
+  chain.splice(chain.indexOf(op), 1)
+  if (chain.length === 0) page.chains.delete(documentKey(op.write))
+  return close(page, op, 'dead_lettered')
+}
+
+function close(page: Page, op: Op, outcome: Outcome): number[] {
+  op.outcome = outcome
+  // A record with a dead half is dead-lettered; else its first half says what became of it.
+  if (outcome === 'dead_lettered' || page.outcomes[op.record] === undefined)
+    page.outcomes[op.record] = outcome
+  return closePart(page, op.record)
+}
+
+/** One more letter that must be confirmed before the record is settled. */
+export function addLetter(page: Page, record: number): void {
+  page.open[record]!++
+}
+
+export function buryLetter(page: Page, record: number): number[] {
+  page.outcomes[record] = 'dead_lettered'
+  return closePart(page, record)
+}
+
+export function skip(page: Page, record: number): void {
+  page.outcomes[record] = 'skipped'
+  page.unsettled--
+}
+
+function closePart(page: Page, record: number): number[] {
+  if (--page.open[record]! > 0) return []
+  page.unsettled--
+  return [record]
+}
+
+export function isSettled(page: Page, record: number): boolean {
+  return page.outcomes[record] !== undefined && page.open[record] === 0
+}

@@ -1,0 +1,297 @@
+/** Every metric of the service, once: name, unit, labels, and what a bad value tells the operator. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** Series that live as long as a shard is held. */
+const SHARD_LABEL = ['shard'] as const
+
+export function serviceMetrics(build: { version: string; workerId: string }) {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+  const inFlightOf = new Map<string, () => number>()
+  const heldReasons = new Map<string, string>()
+
+  const buildInfo = new Gauge({
+    name: 'cdc_build_info',
+    help: 'Always 1; which version runs as which worker.',
+    labelNames: ['version', 'worker'],
+    registers,
+  })
+  buildInfo.set({ version: build.version, worker: build.workerId }, 1)
+
+  const received = new Counter({
+    name: 'cdc_records_received_total',
+    help: 'Records read from Kinesis. received = settled (all outcomes) + in flight, for each shard.',
+    labelNames: SHARD_LABEL,
+    registers,
+  })
+  const receivedBytes = new Counter({
+    name: 'cdc_received_bytes_total',
+    help: 'Bytes of record data read from Kinesis.',
+    labelNames: SHARD_LABEL,
+    registers,
+  })
+  const settled = new Counter({
+    name: 'cdc_records_settled_total',
+    help: 'Records done with, by outcome: indexed, deleted, superseded, skipped, dead_lettered.',
+    labelNames: ['shard', 'outcome'],
+    registers,
+  })
+  const inFlight = new Gauge({
+    name: 'cdc_records_in_flight',
+    help: 'Records read and not settled, counted where they wait. High and rising: OpenSearch or the queue does not keep up.',
+    labelNames: SHARD_LABEL,
+    registers,
+    collect() {
+      for (const [shard, count] of inFlightOf) this.set({ shard }, count())
+    },
+  })
+  const skipped = new Counter({
+    name: 'cdc_records_skipped_total',
+    help: 'Records skipped by rule, by reason.',
+    labelNames: ['reason'],
+    registers,
+  })
+  const deadLetters = new Counter({
+    name: 'cdc_dead_letters_total',
+    help: 'Letters confirmed by the dead-letter queue, by reason. Any is a row missing from the index.',
+    labelNames: ['reason'],
+    registers,
+  })
+  const lag = new Gauge({
+    name: 'cdc_shard_lag_seconds',
+    help: 'How far behind the newest record of the shard the last read was (MillisBehindLatest).',
+    labelNames: SHARD_LABEL,
+    registers,
+  })
+  const held = new Gauge({
+    name: 'cdc_shard_held',
+    help: '1 while the shard waits before a record an operator has to look at; the log names table and remedy.',
+    labelNames: ['shard', 'reason'],
+    registers,
+  })
+  const latency = new Histogram({
+    name: 'cdc_commit_to_indexed_seconds',
+    help: 'From commit at the source (else from when DMS built the record) to acknowledged by OpenSearch.',
+    buckets: [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30, 60, 300],
+    registers,
+  })
+  const fence = new Gauge({
+    name: 'cdc_tenure_fence',
+    help: 'Fence of the current tenure of the shard.',
+    labelNames: SHARD_LABEL,
+    registers,
+  })
+  const checkpoints = new Counter({
+    name: 'cdc_checkpoints_total',
+    help: 'Checkpoints written, by outcome: ok, lost (the lease was no longer ours).',
+    labelNames: ['outcome'],
+    registers,
+  })
+
+  const bulkRequests = new Counter({
+    name: 'cdc_bulk_requests_total',
+    help: 'Bulk requests by outcome: ok, partial, timeout, connection, malformed-answer, status-N.',
+    labelNames: ['outcome'],
+    registers,
+  })
+  const bulkSeconds = new Histogram({
+    name: 'cdc_bulk_duration_seconds',
+    help: 'Time to the answer of a bulk request.',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers,
+  })
+  const bulkActions = new Histogram({
+    name: 'cdc_bulk_actions',
+    help: 'Actions in a bulk request.',
+    buckets: [1, 5, 10, 50, 100, 500, 1000, 5000],
+    registers,
+  })
+  const bulkBytes = new Histogram({
+    name: 'cdc_bulk_bytes',
+    help: 'Size of a bulk request before compression.',
+    buckets: [1e3, 1e4, 1e5, 1e6, 2.5e6, 5e6, 1e7],
+    registers,
+  })
+  const retries = new Counter({
+    name: 'cdc_bulk_retries_total',
+    help: 'Actions sent again, by reason. Steady growth: OpenSearch refuses or an index is blocked.',
+    labelNames: ['reason'],
+    registers,
+  })
+  new Gauge({
+    name: 'cdc_queue_bytes',
+    help: 'Bytes of actions that wait for a bulk request.',
+    registers,
+    collect() {
+      this.set(gauges.queueBytes())
+    },
+  })
+  new Gauge({
+    name: 'cdc_bulk_in_flight',
+    help: 'Bulk requests under way.',
+    registers,
+    collect() {
+      this.set(gauges.bulksInFlight())
+    },
+  })
+  new Gauge({
+    name: 'cdc_read_reserved_bytes',
+    help: 'Bytes of the read budget in use.',
+    registers,
+    collect() {
+      this.set(gauges.reservedBytes())
+    },
+  })
+  const gauges: Record<'queueBytes' | 'bulksInFlight' | 'reservedBytes', () => number> = {
+    queueBytes: () => 0,
+    bulksInFlight: () => 0,
+    reservedBytes: () => 0,
+  }
+
+  const reads = new Counter({
+    name: 'cdc_getrecords_total',
+    help: 'GetRecords calls by outcome: ok, expired, throttled, failed.',
+    labelNames: ['outcome'],
+    registers,
+  })
+  const readSeconds = new Histogram({
+    name: 'cdc_getrecords_duration_seconds',
+    help: 'Time of a GetRecords call that was answered.',
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  })
+
+  const leasesHeld = new Gauge({ name: 'cdc_leases_held', help: 'Leases this worker holds.', registers })
+  const leasesKnown = new Gauge({
+    name: 'cdc_leases_known',
+    help: 'Leases in the table that have not ended.',
+    registers,
+  })
+  const leasesUnowned = new Gauge({
+    name: 'cdc_leases_unowned',
+    help: 'Leases nobody owns. Above 0 for long: nobody reads that shard.',
+    registers,
+  })
+  const leasesCorrupt = new Gauge({
+    name: 'cdc_leases_corrupt',
+    help: 'Items of the lease table that could not be read as leases.',
+    registers,
+  })
+  const leaseEvents = new Counter({
+    name: 'cdc_lease_events_total',
+    help: 'taken, adopted, lost, left, shard-end.',
+    labelNames: ['event'],
+    registers,
+  })
+  const renewSeconds = new Histogram({
+    name: 'cdc_lease_renew_duration_seconds',
+    help: 'Time of a successful renewal.',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers,
+  })
+  const renewFailures = new Counter({
+    name: 'cdc_lease_write_failures_total',
+    help: 'Writes to the lease table that failed and were tried again.',
+    registers,
+  })
+  const clockOffset = new Gauge({
+    name: 'cdc_clock_offset_seconds',
+    help: 'Clock of the lease table minus ours.',
+    registers,
+  })
+  const clockUnknown = new Gauge({
+    name: 'cdc_clock_offset_unknown',
+    help: '1 when the lease table gave no Date header and fences follow our own clock.',
+    registers,
+  })
+  const fenceAhead = new Gauge({
+    name: 'cdc_fence_ahead_seconds',
+    help: 'How far the newest fence lies ahead of the clock. Large: a clock was wrong once.',
+    registers,
+  })
+
+  return {
+    registry,
+    gauges,
+    shard: {
+      received(shard: string, records: number, bytes: number): void {
+        received.inc({ shard }, records)
+        receivedBytes.inc({ shard }, bytes)
+      },
+      behind: (shard: string, seconds: number): void => lag.set({ shard }, seconds),
+      watch(shard: string, count: () => number, fenceOfTenure: number): () => void {
+        inFlightOf.set(shard, count)
+        fence.set({ shard }, fenceOfTenure)
+        return () => {
+          inFlightOf.delete(shard)
+          removeSeries(shard)
+        }
+      },
+      checkpointed: (_shard: string, outcome: 'ok' | 'lost'): void => checkpoints.inc({ outcome }),
+      settled: (shard: string, outcome: string, records: number): void =>
+        settled.inc({ shard, outcome }, records),
+      skipped: (reason: string, records: number): void => skipped.inc({ reason }, records),
+      deadLetters: (reason: string, letters: number): void => deadLetters.inc({ reason }, letters),
+      retries: (reason: string, actions: number): void => retries.inc({ reason }, actions),
+      latency(seconds: readonly number[]): void {
+        for (const value of seconds) latency.observe(Math.max(0, value))
+      },
+      held(shard: string, reason: string | undefined): void {
+        removeHeld(shard)
+        if (reason) {
+          held.set({ shard, reason }, 1)
+          heldReasons.set(shard, reason)
+        }
+      },
+    },
+    /** What is held now: shard -> reason. */
+    heldShards: (): ReadonlyMap<string, string> => heldReasons,
+    bulkRequest(request: { outcome: string; seconds: number; actions: number; bytes: number }): void {
+      bulkRequests.inc({ outcome: request.outcome })
+      bulkSeconds.observe(request.seconds)
+      bulkActions.observe(request.actions)
+      bulkBytes.observe(request.bytes)
+    },
+    read(read: { outcome: 'ok' | 'expired' | 'throttled' | 'failed'; seconds: number }): void {
+      reads.inc({ outcome: read.outcome })
+      if (read.outcome === 'ok') readSeconds.observe(read.seconds)
+    },
+    worker: {
+      leases(counts: { held: number; known: number; unowned: number; corrupt: number }): void {
+        leasesHeld.set(counts.held)
+        leasesKnown.set(counts.known)
+        leasesUnowned.set(counts.unowned)
+        leasesCorrupt.set(counts.corrupt)
+      },
+      leaseTaken: (how: 'taken' | 'adopted'): void => leaseEvents.inc({ event: how }),
+      leaseEnded: (how: string): void => leaseEvents.inc({ event: how }),
+      renewal(outcome: 'renewed' | 'failed', seconds: number): void {
+        if (outcome === 'renewed') renewSeconds.observe(seconds)
+        else renewFailures.inc()
+      },
+      clock(readings: { offsetMs: number | undefined; fenceAheadSeconds: number }): void {
+        clockUnknown.set(readings.offsetMs === undefined ? 1 : 0)
+        clockOffset.set((readings.offsetMs ?? 0) / 1000)
+        fenceAhead.set(readings.fenceAheadSeconds)
+      },
+    },
+  }
+
+  function removeHeld(shard: string): void {
+    const reason = heldReasons.get(shard)
+    if (reason === undefined) return
+    held.remove({ shard, reason })
+    heldReasons.delete(shard)
+  }
+
+  /** A gauge of a shard that was given up would page for ever; its counters begin anew with the next tenure. */
+  function removeSeries(shard: string): void {
+    removeHeld(shard)
+    for (const metric of [received, receivedBytes, inFlight, lag, fence]) metric.remove({ shard })
+    for (const outcome of ['indexed', 'deleted', 'superseded', 'skipped', 'dead_lettered'])
+      settled.remove({ shard, outcome })
+  }
+}
+
+export type ServiceMetrics = ReturnType<typeof serviceMetrics>

@@ -1,0 +1,327 @@
+/**
+ * Settles the records of one page: decode, decide, write, judge, until each is applied, superseded, skipped by rule or
+ * confirmed in the dead-letter queue. Retryable refusals are retried without limit; nothing is dropped to get on.
+ *
+ * It stops early in two cases only: a record that holds the shard (what came before it is settled first), and the halt
+ * signal (the lease is lost, or the time to drain is over), after which nothing may be believed settled.
+ */
+import type { Action } from './bulk-writer.ts'
+import { type Clock, untilAborted } from './clock.ts'
+import { backoffMs } from './core/backoff.ts'
+import { decode } from './core/change.ts'
+import { type DecideContext, type Decision, decide, type Hold, type Letter } from './core/document.ts'
+import type { Lease } from './core/lease.ts'
+import type { LetterContext } from './core/letter.ts'
+import { type Answer, judge } from './core/outcome.ts'
+import {
+  addLetter,
+  addWrites,
+  bury,
+  buryLetter,
+  emptyPage,
+  type Op,
+  type Page,
+  sendable,
+  settle,
+  skip,
+} from './core/page.ts'
+import { descendants } from './core/shard.ts'
+import { fenceOf, judgeConflict, LOAD_BELOW_CHANGES, versionsOf } from './core/version.ts'
+import type { StreamRecord } from './shard-reader.ts'
+import type { Tenure } from './tenure.ts'
+
+export type SealedLetter = { letter: Letter; context: LetterContext; data: Uint8Array }
+
+export type PageWriterParts = {
+  write: (actions: readonly Action[]) => Promise<Answer[]>
+  sendLetters: (letters: readonly SealedLetter[]) => Promise<void>
+  leases: () => Promise<Lease[]>
+  context: Omit<DecideContext, 'range'>
+  clock: Clock
+  random: () => number
+  log: {
+    info(fields: object, text: string): void
+    warn(fields: object, text: string): void
+    error(fields: object, text: string): void
+  }
+  metrics: {
+    settled: (shardId: string, outcome: string, records: number) => void
+    skipped: (reason: string, records: number) => void
+    deadLetters: (reason: string, letters: number) => void
+    retries: (reason: string, actions: number) => void
+    latency: (seconds: readonly number[]) => void
+    held: (shardId: string, reason: string | undefined) => void
+  }
+}
+
+export type PageWriterSettings = {
+  stream: string
+  service: string
+  recordBytesMax: number
+  heldRetryMs: number
+  retry: { firstMs: number; maxMs: number }
+}
+
+export type Settled =
+  /** All records up to `count` are settled; `hold` is why the next one is not. */
+  { kind: 'settled'; count: number; hold: Hold | undefined } | { kind: 'halted' }
+
+/** One a tenure: the ordinals run through it. */
+export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: PageWriterSettings) {
+  const { clock, log, metrics } = parts
+  const { shardId } = tenure
+  const versionOf = versionsOf(tenure.fence)
+  let ordinal = 0
+  let unsettled = 0
+
+  type Work = {
+    records: readonly StreamRecord[]
+    tables: (string | undefined)[]
+    committedAtMs: (number | undefined)[]
+    page: Page
+  }
+  type PendingLetter = { record: number; letter: Letter; op: Op | undefined }
+
+  /** Decodes from `from` on. @returns the work up to the first record that holds the shard */
+  function plan(
+    records: readonly StreamRecord[],
+    from: number,
+  ): { work: Work; letters: PendingLetter[]; hold: Hold | undefined } {
+    const decided: { decision: Decision; committedAtMs: number | undefined; version: string }[] = []
+    let hold: Hold | undefined
+    for (let at = from; at < records.length && !hold; at++) {
+      const { data, partitionKey } = records[at]!
+      ordinal++
+      if (data.length > settings.recordBytesMax) {
+        const letter: Letter = { reason: 'record-too-large', detail: `${data.length} bytes` }
+        decided.push({
+          decision: { kind: 'letter', letter, table: undefined },
+          committedAtMs: undefined,
+          version: versionOf(ordinal),
+        })
+        continue
+      }
+      const decoded = decode(data)
+      const decision = decide(decoded, partitionKey, { ...parts.context, range: tenure.range })
+      if (decision.kind === 'hold') hold = decision.hold
+      else {
+        const isBelow = decision.kind === 'write' && decision.isBelowChanges
+        const committedAtMs = decoded.kind === 'change' ? decoded.committedAtMs : undefined
+        decided.push({ decision, committedAtMs, version: isBelow ? LOAD_BELOW_CHANGES : versionOf(ordinal) })
+      }
+    }
+    const page = emptyPage(decided.length)
+    const letters: PendingLetter[] = []
+    const skips = new Map<string, number>()
+    for (const [record, { decision, version }] of decided.entries()) {
+      if (decision.kind === 'skip') {
+        skip(page, record)
+        skips.set(decision.reason, (skips.get(decision.reason) ?? 0) + 1)
+      } else if (decision.kind === 'write') addWrites(page, record, decision.writes, version)
+      const own =
+        decision.kind === 'letter' ? [decision.letter] : decision.kind === 'write' ? decision.letters : []
+      for (const letter of own) {
+        addLetter(page, record)
+        letters.push({ record, letter, op: undefined })
+      }
+    }
+    for (const [reason, count] of skips) metrics.skipped(reason, count)
+    const work: Work = {
+      records: records.slice(from, from + decided.length),
+      tables: decided.map(({ decision }) => (decision.kind === 'hold' ? undefined : decision.table)),
+      committedAtMs: decided.map(({ committedAtMs }) => committedAtMs),
+      page,
+    }
+    return { work, letters, hold }
+  }
+
+  /** Counts once a batch what has become settled in it. */
+  function report(work: Work, records: readonly number[]): void {
+    unsettled -= records.length
+    const counts = new Map<string, number>()
+    const latencies: number[] = []
+    const now = clock.now()
+    for (const record of records) {
+      const outcome = work.page.outcomes[record]!
+      counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
+      const committedAt = work.committedAtMs[record]
+      if (committedAt !== undefined && (outcome === 'indexed' || outcome === 'deleted'))
+        latencies.push((now - committedAt) / 1000)
+    }
+    for (const [outcome, count] of counts) metrics.settled(shardId, outcome, count)
+    if (latencies.length > 0) metrics.latency(latencies)
+  }
+
+  /** Until the queue has confirmed them. @returns false when halted */
+  async function confirmLetters(
+    work: Work,
+    letters: readonly PendingLetter[],
+    halt: AbortSignal,
+  ): Promise<boolean> {
+    if (letters.length === 0) return true
+    const sealed = letters.map(({ record, letter, op }) => seal(work, record, letter, op))
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await parts.sendLetters(sealed)
+        break
+      } catch (error) {
+        log.warn(
+          { shardId, attempt, letters: letters.length, err: error },
+          'dead-letter queue did not confirm, trying again; the shard waits',
+        )
+        await clock.sleep(backoffMs(attempt, parts.random(), settings.retry), halt)
+        if (halt.aborted) return false
+      }
+    }
+    const reasons = new Map<string, number>()
+    for (const { letter } of letters) reasons.set(letter.reason, (reasons.get(letter.reason) ?? 0) + 1)
+    for (const [reason, count] of reasons) metrics.deadLetters(reason, count)
+    const tables = [...new Set(letters.map(({ record }) => work.tables[record] ?? 'unknown'))]
+    log.warn(
+      { shardId, letters: letters.length, reasons: Object.fromEntries(reasons), tables },
+      'records went to the dead-letter queue',
+    )
+    report(
+      work,
+      letters.flatMap(({ record, op }) => (op ? bury(work.page, op) : buryLetter(work.page, record))),
+    )
+    return true
+  }
+
+  function seal(work: Work, record: number, letter: Letter, op: Op | undefined): SealedLetter {
+    const { sequenceNumber, partitionKey, arrivedAt, data } = work.records[record]!
+    return {
+      letter,
+      data,
+      context: {
+        stream: settings.stream,
+        shardId,
+        sequenceNumber,
+        partitionKey,
+        arrivedAt,
+        table: work.tables[record],
+        version: op?.version,
+        attempts: op?.attempts ?? 0,
+        at: new Date(clock.now()).toISOString(),
+        service: settings.service,
+      },
+    }
+  }
+
+  type Verdict =
+    | { kind: 'settled'; outcome: 'indexed' | 'deleted' | 'superseded' }
+    | { kind: 'retry' }
+    | { kind: 'dead'; letter: Letter }
+    | { kind: 'conflict'; current: bigint | undefined; isShared: boolean }
+    | { kind: 'halted' }
+
+  function verdict(op: Op, answer: Answer): Verdict {
+    op.attempts++
+    if (answer.kind === 'request' && answer.mayHaveLanded) op.mayHaveLanded = true
+    const judged = judge(op.write.kind, answer)
+    switch (judged.kind) {
+      case 'fenced':
+        return { kind: 'halted' }
+      case 'done':
+        return { kind: 'settled', outcome: judged.outcome }
+      case 'retry':
+        metrics.retries(judged.reason, 1)
+        return { kind: 'retry' }
+      case 'dead':
+        return {
+          kind: 'dead',
+          letter: { reason: 'rejected', detail: judged.detail, index: op.write.index, id: op.write.id },
+        }
+      case 'conflict': {
+        const { current } = judged
+        const meaning = judgeConflict({ sent: op.version, current, earlierCopy: op.mayHaveLanded })
+        if (meaning === 'own')
+          return { kind: 'settled', outcome: op.write.kind === 'index' ? 'indexed' : 'deleted' }
+        if (meaning === 'superseded') return { kind: 'settled', outcome: 'superseded' }
+        return { kind: 'conflict', current, isShared: meaning === 'shared-fence' }
+      }
+    }
+  }
+
+  /** A version above ours under another fence: ours to believe only if the lease is ours and a descendant explains it. */
+  async function explains(current: bigint | undefined): Promise<'superseded' | 'unexplained' | 'halted'> {
+    if (!(await tenure.renew())) return 'halted'
+    if (current === undefined) return 'unexplained'
+    const below = descendants(shardId, await parts.leases())
+    return below.some(lease => (lease.fence ?? 0) >= fenceOf(current)) ? 'superseded' : 'unexplained'
+  }
+
+  function fenceHold(table: string, isShared: boolean, current: bigint | undefined): Hold {
+    return {
+      reason: isShared ? 'shared-fence' : 'unexplained-fence',
+      table,
+      found: `a document with fence ${current === undefined ? 'unknown' : fenceOf(current)}`,
+      expected: `at most ${tenure.fence}, the fence of this lease`,
+      remedy:
+        'see whether another application or a second lease table writes to this index; restarting this worker takes a new fence',
+    }
+  }
+
+  async function writeAll(work: Work, halt: AbortSignal): Promise<boolean> {
+    const { page } = work
+    let attempt = 0
+    let isHeld = false
+    while (page.chains.size > 0) {
+      const ops = sendable(page)
+      const actions = ops.map(({ write, version }) => ({ write, version, isAlive: tenure.isAlive }))
+      const answers = await untilAborted(parts.write(actions), halt)
+      if (!answers) return false
+      const dead: PendingLetter[] = []
+      const settledNow: number[] = []
+      let hold: Hold | undefined
+      let isRetrying = false
+      for (const [at, op] of ops.entries()) {
+        const found = verdict(op, answers[at]!)
+        if (found.kind === 'halted') return false
+        if (found.kind === 'settled') settledNow.push(...settle(page, op, found.outcome))
+        else if (found.kind === 'dead') dead.push({ record: op.record, letter: found.letter, op })
+        else if (found.kind === 'retry') isRetrying = true
+        else {
+          const explained = found.isShared ? 'unexplained' : await explains(found.current)
+          if (explained === 'halted') return false
+          if (explained === 'superseded') settledNow.push(...settle(page, op, 'superseded'))
+          else hold = fenceHold(work.tables[op.record] ?? 'unknown', found.isShared, found.current)
+        }
+      }
+      report(work, settledNow)
+      if (!(await confirmLetters(work, dead, halt))) return false
+      if (hold && !isHeld) {
+        metrics.held(shardId, hold.reason)
+        log.error({ shardId, ...hold }, 'shard held')
+      }
+      isHeld = hold !== undefined
+      if (isRetrying) await clock.sleep(backoffMs(attempt++, parts.random(), settings.retry), halt)
+      else if (hold) await clock.sleep(settings.heldRetryMs, halt)
+      else attempt = 0
+      if (halt.aborted) return false
+      if (!isHeld) metrics.held(shardId, undefined)
+    }
+    return true
+  }
+
+  return {
+    /** Records of the current page that wait to be settled; counted where they wait. */
+    unsettled: () => unsettled,
+    ordinal: () => ordinal,
+    /** Takes a page in hand: from here on its records count as unsettled. */
+    accept(records: number): void {
+      unsettled += records
+    },
+    /** @param from index of the first record that is not settled yet */
+    async settleFrom(records: readonly StreamRecord[], from: number, halt: AbortSignal): Promise<Settled> {
+      const { work, letters, hold } = plan(records, from)
+      const skipped = work.page.outcomes.flatMap((outcome, record) => (outcome === 'skipped' ? [record] : []))
+      report(work, skipped)
+      // The queue is slower than the index and must not hold up good records; both must be done before the page is.
+      const buried = confirmLetters(work, letters, halt)
+      const written = await writeAll(work, halt)
+      if (!(await untilAborted(buried, halt)) || !written) return { kind: 'halted' }
+      return { kind: 'settled', count: from + work.records.length, hold }
+    },
+  }
+}

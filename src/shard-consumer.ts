@@ -1,0 +1,146 @@
+/**
+ * One shard from iterator to checkpoint.
+ *
+ * The promise: a checkpoint covers only records that are *settled*, all of them, in shard order: applied, superseded,
+ * skipped by rule, or confirmed in the dead-letter queue. Shard end and shutdown obey the same rule. If the process dies
+ * between a write and its checkpoint the records are read again, and their versions make the second time harmless.
+ *
+ * The next page is read while this one is written, never more than one ahead.
+ */
+
+import { ORDINAL_MAX } from './core/version.ts'
+import { type PageWriterParts, type PageWriterSettings, pageWriter } from './page-writer.ts'
+import {
+  type ChildShard,
+  type ReaderParts,
+  type ReaderSettings,
+  type ReadPage,
+  shardReader,
+} from './shard-reader.ts'
+import type { Tenure } from './tenure.ts'
+
+export type ConsumerParts = Omit<ReaderParts, 'log'> &
+  Omit<PageWriterParts, 'metrics'> & {
+    createChildren: (children: readonly ChildShard[]) => Promise<void>
+    metrics: PageWriterParts['metrics'] & {
+      received: (shardId: string, records: number, bytes: number) => void
+      behind: (shardId: string, seconds: number) => void
+      /** The series of a shard live as long as its tenure; in flight is asked at each scrape. */
+      watch: (shardId: string, inFlight: () => number, fence: number) => () => void
+      checkpointed: (shardId: string, outcome: 'ok' | 'lost') => void
+    }
+  }
+
+export type ConsumerSettings = PageWriterSettings & ReaderSettings & { checkpointMs: number }
+
+/** `drain`: finish what is in hand and leave. `abandon`: leave now; what is in hand stays unsettled. */
+export type StopSignals = { drain: AbortSignal; abandon: AbortSignal }
+
+export type Ending = 'shard-end' | 'lost' | 'left'
+
+export async function consumeShard(
+  parts: ConsumerParts,
+  tenure: Tenure,
+  stop: StopSignals,
+  settings: ConsumerSettings,
+): Promise<Ending> {
+  const { clock, log, metrics } = parts
+  const { shardId } = tenure
+  const leaving = AbortSignal.any([tenure.lost, stop.drain, stop.abandon])
+  const halt = AbortSignal.any([tenure.lost, stop.abandon])
+  const reader = shardReader(parts, shardId, tenure.start, settings)
+  const writer = pageWriter(parts, tenure, settings)
+  let ahead = 0
+  let settledTo: string | undefined
+  let checkpointedTo: string | undefined
+  let checkpointedAtMs = clock.monotonic()
+  const unwatch = metrics.watch(shardId, () => ahead + writer.unsettled(), tenure.fence)
+
+  async function readAhead(): Promise<ReadPage | undefined> {
+    const page = await reader.next(leaving)
+    if (page) {
+      ahead = page.records.length
+      metrics.received(shardId, page.records.length, page.bytes)
+      metrics.behind(shardId, page.behindMs / 1000)
+    }
+    return page
+  }
+
+  async function checkpoint(isDue: boolean): Promise<void> {
+    if (settledTo === undefined || settledTo === checkpointedTo || !isDue) return
+    const target = settledTo
+    const landed = await tenure.checkpoint(target)
+    metrics.checkpointed(shardId, landed ? 'ok' : 'lost')
+    checkpointedAtMs = clock.monotonic()
+    checkpointedTo = target
+  }
+
+  /** Settles a page, waiting at records that hold the shard. @returns false when stopped before its end */
+  async function settlePage({ records }: ReadPage): Promise<boolean> {
+    let from = 0
+    let heldFor: string | undefined
+    for (;;) {
+      const result = await writer.settleFrom(records, from, halt)
+      if (result.kind === 'halted') return false
+      if (result.count > 0) settledTo = records[result.count - 1]!.sequenceNumber
+      from = result.count
+      if (!result.hold) {
+        if (heldFor) log.info({ shardId }, 'shard no longer held')
+        metrics.held(shardId, undefined)
+        return true
+      }
+      await checkpoint(true)
+      metrics.held(shardId, result.hold.reason)
+      const { sequenceNumber } = records[from]!
+      if (heldFor !== sequenceNumber) log.error({ shardId, sequenceNumber, ...result.hold }, 'shard held')
+      heldFor = sequenceNumber
+      await clock.sleep(settings.heldRetryMs, leaving)
+      if (leaving.aborted) return false
+    }
+  }
+
+  async function leave(): Promise<Ending> {
+    if (tenure.lost.aborted) return 'lost'
+    await tenure.evict(settledTo === checkpointedTo ? undefined : settledTo)
+    return tenure.lost.aborted ? 'lost' : 'left'
+  }
+
+  async function endShard(children: readonly ChildShard[]): Promise<Ending> {
+    // Children first: if we die in between, the parent is read to its end again and they are simply there.
+    for (;;) {
+      try {
+        await parts.createChildren(children)
+        break
+      } catch (error) {
+        log.warn({ shardId, err: error }, 'could not create the leases of the child shards, trying again')
+        await clock.sleep(settings.retry.firstMs * 10, halt)
+        if (halt.aborted) return leave()
+      }
+    }
+    return (await tenure.shardEnd(children.map(child => child.shardId))) ? 'shard-end' : 'lost'
+  }
+
+  let coming: Promise<ReadPage | undefined> | undefined = readAhead()
+  try {
+    for (;;) {
+      const page: ReadPage | undefined = await coming
+      if (!page || leaving.aborted) return await leave()
+      writer.accept(page.records.length)
+      ahead = 0
+      // Each record takes an ordinal; a tenure that could run out of them ends, and the next one has a new fence.
+      const isLast: boolean =
+        page.end !== undefined || writer.ordinal() + 2 * settings.limit + page.records.length > ORDINAL_MAX
+      coming = isLast ? undefined : readAhead()
+      const isSettled = await settlePage(page)
+      page.release()
+      if (!isSettled) return await leave()
+      if (page.end) return await endShard(page.end.children)
+      if (!coming || leaving.aborted) return await leave()
+      await checkpoint(clock.monotonic() - checkpointedAtMs >= settings.checkpointMs)
+    }
+  } finally {
+    // What was read ahead and never taken in hand goes back; nobody waits for it.
+    void coming?.then(page => page?.release())
+    unwatch()
+  }
+}

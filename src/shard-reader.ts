@@ -1,0 +1,146 @@
+/**
+ * One shard's pages, in order, at the pace Kinesis allows: at once when behind (5 reads a second), else at the poll
+ * interval; each read after its bytes are reserved. Whatever fails is tried again from the same place, for ever, until
+ * the signal says to stop: a position is never guessed.
+ */
+import { type Clock, untilAborted } from './clock.ts'
+import { backoffMs } from './core/backoff.ts'
+import { isAfter } from './core/shard.ts'
+import type { ReadBudget } from './read-budget.ts'
+
+export type StreamRecord = {
+  sequenceNumber: string
+  partitionKey: string
+  arrivedAt: string
+  data: Uint8Array
+}
+export type ChildShard = {
+  shardId: string
+  parents: string[]
+  startingHashKey: string
+  endingHashKey: string
+}
+
+export type ReaderParts = {
+  open: (shardId: string, from: string) => Promise<string | undefined>
+  read: (
+    iterator: string,
+    limit: number,
+  ) => Promise<
+    | {
+        kind: 'records'
+        records: StreamRecord[]
+        next: string | undefined
+        behindMs: number
+        children: ChildShard[]
+      }
+    | { kind: 'expired' }
+    | { kind: 'gone' }
+  >
+  budget: ReadBudget
+  clock: Clock
+  random: () => number
+  log: { warn(fields: object, text: string): void }
+  onRead: (read: { outcome: 'ok' | 'expired' | 'throttled' | 'failed'; seconds: number }) => void
+}
+
+export type ReaderSettings = { pollMs: number; limit: number; retry: { firstMs: number; maxMs: number } }
+
+export type ReadPage = {
+  records: StreamRecord[]
+  bytes: number
+  behindMs: number
+  /** Set on the last page of a shard that ended. */
+  end: { children: ChildShard[] } | undefined
+  /** Gives the page's bytes back to the budget; once. */
+  release(): void
+}
+
+/** Kinesis allows five reads a second of a shard. */
+const READ_SPACING_MS = 200
+/** A read may answer with 10 MB; until a shard's usual answer is known that is what it reserves. */
+const ANSWER_BYTES_MAX = 10_000_000
+const ANSWER_BYTES_MIN = 65_536
+
+/** @param start a sequence number up to which (inclusive) all is settled, or `TRIM_HORIZON` or `LATEST` */
+export function shardReader(parts: ReaderParts, shardId: string, start: string, settings: ReaderSettings) {
+  const { clock, budget, log } = parts
+  let position = start
+  let iterator: string | undefined
+  let nextReadMs = 0
+  let expectedBytes = ANSWER_BYTES_MAX
+
+  const isNumber = () => /^\d+$/.test(position)
+
+  /** One read. @returns undefined when the iterator had expired and the same place must be opened anew */
+  async function readOnce(): Promise<ReadPage | undefined> {
+    iterator ??= await parts.open(shardId, position)
+    if (iterator === undefined) throw new Error(`Kinesis gave no iterator for ${shardId}`)
+    const startedAtMs = clock.monotonic()
+    const answer = await parts.read(iterator, settings.limit)
+    parts.onRead({
+      outcome: answer.kind === 'expired' ? 'expired' : 'ok',
+      seconds: (clock.monotonic() - startedAtMs) / 1000,
+    })
+    if (answer.kind === 'expired') {
+      iterator = undefined
+      return undefined
+    }
+    if (answer.kind === 'gone') {
+      log.warn({ shardId, position }, 'the stream no longer has this shard; taken as its end')
+      return { records: [], bytes: 0, behindMs: 0, end: { children: [] }, release: () => {} }
+    }
+    const isEnd = answer.next === undefined
+    // Kinesis always names the children of a shard that ended; an end without them is a fault of the answer.
+    if (isEnd && answer.children.length === 0)
+      throw new Error(`Kinesis ended ${shardId} without naming its children`)
+    iterator = answer.next
+    const records = isNumber()
+      ? answer.records.filter(record => isAfter(record.sequenceNumber, position))
+      : answer.records
+    position = answer.records.at(-1)?.sequenceNumber ?? position
+    const isCaughtUp = answer.behindMs === 0 && answer.records.length < settings.limit
+    nextReadMs = startedAtMs + (isCaughtUp ? settings.pollMs : READ_SPACING_MS)
+    const bytes = records.reduce((sum, record) => sum + record.data.length, 0)
+    return {
+      records,
+      bytes,
+      behindMs: answer.behindMs,
+      end: isEnd ? { children: answer.children } : undefined,
+      release: () => budget.release(bytes),
+    }
+  }
+
+  function waitAfter(error: unknown, attempt: number): void {
+    const isThrottled =
+      error instanceof Error && /ProvisionedThroughputExceeded|LimitExceeded|Throttl/.test(error.name)
+    parts.onRead({ outcome: isThrottled ? 'throttled' : 'failed', seconds: 0 })
+    if (!isThrottled)
+      log.warn({ shardId, attempt, err: error }, 'read failed, trying again from the same place')
+    nextReadMs = clock.monotonic() + READ_SPACING_MS + backoffMs(attempt, parts.random(), settings.retry)
+  }
+
+  /** The next page, perhaps empty; undefined once the signal says to stop. */
+  async function next(signal: AbortSignal): Promise<ReadPage | undefined> {
+    for (let attempt = 0; ; ) {
+      await clock.sleep(Math.max(0, nextReadMs - clock.monotonic()), signal)
+      const reserved = expectedBytes
+      if (!(await budget.reserve(reserved, signal))) return undefined
+      let page: ReadPage | undefined
+      try {
+        page = await untilAborted(readOnce(), signal)
+      } catch (error) {
+        waitAfter(error, attempt++)
+      }
+      // The page keeps the bytes it really has; an answer that arrives after the signal is never seen by anybody.
+      budget.release(reserved - (page?.bytes ?? 0))
+      if (page) {
+        expectedBytes = Math.min(ANSWER_BYTES_MAX, Math.max(ANSWER_BYTES_MIN, page.bytes * 1.5))
+        return page
+      }
+      if (signal.aborted) return undefined
+    }
+  }
+
+  return { next }
+}

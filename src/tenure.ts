@@ -1,0 +1,141 @@
+/**
+ * A tenure: this worker's unbroken hold of one lease, from the write that raised the fence to the first doubt.
+ *
+ * It is the only place that writes to a held lease, one write at a time, each conditional on owner, counter and fence.
+ * It ends itself: once the lease time has passed since the last successful write was *sent*, by the monotonic clock,
+ * `isAlive` is false, whatever the table says, and nothing more is written to OpenSearch in its name.
+ */
+import type { Clock } from './clock.ts'
+import { backoffMs } from './core/backoff.ts'
+import type { Hold, Lease, OwnerWrite } from './core/lease.ts'
+import type { HashRange } from './core/shard.ts'
+
+export type TenureParts = {
+  write: (hold: Hold, change: OwnerWrite) => Promise<boolean>
+  clock: Clock
+  random: () => number
+  log: { warn(fields: object, text: string): void }
+  onRenewal: (outcome: 'renewed' | 'failed', seconds: number) => void
+}
+
+export type Tenure = {
+  shardId: string
+  fence: number
+  /** Where reading begins: a sequence number (all up to it is settled), or a word of the initial position. */
+  start: string
+  range: HashRange
+  /** Whether a write in the name of this tenure may still be sent. */
+  isAlive(): boolean
+  /** Aborts when the tenure has ended without our doing. */
+  lost: AbortSignal
+  /** Renews at once; false when the lease is no longer ours. */
+  renew(): Promise<boolean>
+  /** @param sequenceNumber of the last record of the settled prefix; false when the lease is no longer ours */
+  checkpoint(sequenceNumber: string): Promise<boolean>
+  shardEnd(children: string[]): Promise<boolean>
+  /** Leaves the lease to whoever wants it, with a last checkpoint if there is one to write. */
+  evict(sequenceNumber: string | undefined): Promise<void>
+  /** Gives the lease up without a word to the table: after a pause too long to know what happened meanwhile. */
+  abandon(why: string): void
+  /** Keeps the lease alive until it ends; renews at a third of the lease, so that two renewals may fail. */
+  keep(): Promise<void>
+}
+
+const LAST_HASH_KEY = 2n ** 128n - 1n
+
+/** @param begun the lease as the take left it, and the monotonic time at which that write was sent */
+export function tenure(
+  parts: TenureParts,
+  begun: { lease: Lease; owner: string; counter: number; fence: number; sentAtMs: number },
+  leaseMs: number,
+): Tenure {
+  const { clock, log } = parts
+  const { lease, owner, fence } = begun
+  const shardId = lease.leaseKey
+  const lost = new AbortController()
+  const ended = new AbortController()
+  let counter = begun.counter
+  let provenAtMs = begun.sentAtMs
+  // Writes queue behind each other: each needs the counter the one before left.
+  let queue: Promise<unknown> = Promise.resolve()
+
+  const isAlive = () => !ended.signal.aborted && clock.monotonic() - provenAtMs < leaseMs
+
+  function end(why: string): void {
+    if (ended.signal.aborted) return
+    log.warn({ shardId, fence, why }, 'lease lost')
+    ended.abort()
+    lost.abort()
+  }
+
+  function leave(): void {
+    ended.abort()
+  }
+
+  /** Retries what may come back, as long as the lease lasts; false means the lease is no longer ours. */
+  async function write(change: OwnerWrite): Promise<boolean> {
+    for (let attempt = 0; ; attempt++) {
+      if (!isAlive()) {
+        end('no renewal succeeded within the lease time')
+        return false
+      }
+      const sentAtMs = clock.monotonic()
+      try {
+        const landed = await parts.write({ leaseKey: shardId, owner, counter, fence }, change)
+        if (!landed) {
+          end('the lease item was changed by another worker, or is gone')
+          return false
+        }
+        counter++
+        provenAtMs = sentAtMs
+        if (change.kind === 'renew') parts.onRenewal('renewed', (clock.monotonic() - sentAtMs) / 1000)
+        return true
+      } catch (error) {
+        parts.onRenewal('failed', (clock.monotonic() - sentAtMs) / 1000)
+        log.warn(
+          { shardId, attempt, what: change.kind, err: error },
+          'lease table did not take a write, trying again',
+        )
+        const waitMs = backoffMs(attempt, parts.random(), { firstMs: 100, maxMs: leaseMs / 10 })
+        await clock.sleep(waitMs, ended.signal)
+      }
+    }
+  }
+
+  function inTurn(change: OwnerWrite): Promise<boolean> {
+    const turn = queue.then(() => (ended.signal.aborted ? false : write(change)))
+    queue = turn
+    return turn
+  }
+
+  return {
+    shardId,
+    fence,
+    start: lease.checkpoint,
+    range: {
+      start: BigInt(lease.startingHashKey ?? 0),
+      end: lease.endingHashKey === undefined ? LAST_HASH_KEY : BigInt(lease.endingHashKey),
+    },
+    isAlive,
+    lost: lost.signal,
+    renew: () => inTurn({ kind: 'renew' }),
+    checkpoint: sequenceNumber => inTurn({ kind: 'checkpoint', checkpoint: sequenceNumber }),
+    async shardEnd(children) {
+      const landed = await inTurn({ kind: 'shard-end', children })
+      if (landed) leave()
+      return landed
+    },
+    async evict(sequenceNumber) {
+      await inTurn({ kind: 'evict', checkpoint: sequenceNumber })
+      leave()
+    },
+    abandon: end,
+    async keep() {
+      while (!ended.signal.aborted) {
+        const dueMs = provenAtMs + leaseMs / 3 - clock.monotonic()
+        if (dueMs > 0) await clock.sleep(dueMs, ended.signal)
+        else await inTurn({ kind: 'renew' })
+      }
+    },
+  }
+}

@@ -1,0 +1,84 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  currentVersion,
+  FENCE_EPOCH_MS,
+  fenceAt,
+  fenceOf,
+  fenceWaitMs,
+  judgeConflict,
+  LOAD_BELOW_CHANGES,
+  nextFence,
+  ORDINAL_MAX,
+  versionsOf,
+} from '../../src/core/version.ts'
+
+describe('layout (document-version rule 1.1)', () => {
+  test('a version is fence * 2^28 + ordinal * 2^4, digit for digit', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 2 ** 35 - 1 }), fc.integer({ min: 0, max: ORDINAL_MAX }), (fence, ordinal) => {
+        expect(versionsOf(fence)(ordinal)).toBe(((BigInt(fence) << 28n) + (BigInt(ordinal) << 4n)).toString())
+      }),
+      { numRuns: 10_000 },
+    )
+  })
+
+  test('the highest version fits a signed 64-bit number', () => {
+    expect(BigInt(versionsOf(2 ** 35 - 1)(ORDINAL_MAX))).toBeLessThan(2n ** 63n)
+  })
+
+  test('the fence of time lasts until 2095', () => {
+    expect(fenceAt(Date.UTC(2095, 0, 1))).toBeLessThan(2 ** 35)
+  })
+
+  test('the last four bits of a stream write are 0, so a load below changes and a compare-and-set fit between', () => {
+    expect(BigInt(versionsOf(421_000_000)(7)) % 16n).toBe(0n)
+    expect(BigInt(LOAD_BELOW_CHANGES)).toBeLessThan(BigInt(versionsOf(1)(0)))
+  })
+})
+
+describe('fence (rule 1.2)', () => {
+  const now = FENCE_EPOCH_MS + 64 * 1000
+
+  test('a new fence is above the own one, above the parents, and never behind the clock', () => {
+    expect(nextFence({ own: 0, parents: [], nowMs: now })).toBe(1000)
+    expect(nextFence({ own: 1000, parents: [], nowMs: now })).toBe(1001)
+    expect(nextFence({ own: 3, parents: [2000, 5], nowMs: now })).toBe(2001)
+  })
+
+  test('a fence a little ahead of the clock is waited for, one far ahead is not', () => {
+    expect(fenceWaitMs(1000, now)).toBe(0)
+    expect(fenceWaitMs(1005, now)).toBe(320)
+    expect(fenceWaitMs(1006, now)).toBe(0)
+  })
+})
+
+describe('conflict (rule 1.4)', () => {
+  const sent = versionsOf(500)(10)
+  const version = (fence: number, ordinal: number) => BigInt(versionsOf(fence)(ordinal))
+
+  test('the current version is read from the reason', () => {
+    const reason = '[7]: version conflict, current version [134217728160] is higher or equal to the one provided [16]'
+    expect(currentVersion(reason)).toBe(134_217_728_160n)
+    expect(fenceOf(version(500, 10))).toBe(500)
+    expect(currentVersion('something else')).toBeUndefined()
+  })
+
+  test('the same version is our own write only when an earlier copy may have landed', () => {
+    expect(judgeConflict({ sent, current: version(500, 10), earlierCopy: true })).toBe('own')
+    expect(judgeConflict({ sent, current: version(500, 10), earlierCopy: false })).toBe('shared-fence')
+  })
+
+  test('a higher version under the same fence is superseded', () => {
+    expect(judgeConflict({ sent, current: version(500, 11), earlierCopy: false })).toBe('superseded')
+  })
+
+  test('a higher fence, or a reason that cannot be read, is never superseded without a look', () => {
+    expect(judgeConflict({ sent, current: version(501, 1), earlierCopy: true })).toBe('higher-fence')
+    expect(judgeConflict({ sent, current: undefined, earlierCopy: false })).toBe('higher-fence')
+  })
+
+  test('a load below changes is superseded by whatever is there', () => {
+    expect(judgeConflict({ sent: LOAD_BELOW_CHANGES, current: version(900, 1), earlierCopy: false })).toBe('superseded')
+  })
+})

@@ -27,7 +27,8 @@ function url(fallback: string | undefined, help: string): Row<string> {
     default: fallback,
     read: value => {
       if (!URL.canParse(value)) return { fault: 'a URL with its scheme, such as https://search.example.com' }
-      const { protocol, hostname } = new URL(value)
+      const { protocol, hostname, username, password } = new URL(value)
+      if (username !== '' || password !== '') return { fault: 'a URL without user and password' }
       if (protocol === 'https:') return value
       const isLocal = ['localhost', '127.0.0.1', '[::1]'].includes(hostname) || !hostname.includes('.')
       // Plain HTTP would carry rows and passwords in the clear; a compose network's bare host names never leave the machine.
@@ -217,7 +218,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     }
     const value = row.read(given)
     if (typeof value === 'object' && 'fault' in value) {
-      const shown = name.includes('PASSWORD') ? 'as given' : JSON.stringify(given)
+      const shown = JSON.stringify(given.replace(/\/\/[^/]*@/, '//***@'))
       faults.push(`${name} is ${shown}: expected ${value.fault}. ${row.help}`)
     }
     return [name, value]

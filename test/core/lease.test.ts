@@ -1,13 +1,31 @@
 import { describe, expect, test } from 'vitest'
-import { type Lease, type Observation, observe, parentFences, planLeases, SHARD_END } from '../../src/core/lease.ts'
+import {
+  type Lease,
+  type Observation,
+  observe,
+  parentFences,
+  planLeases,
+  SHARD_END,
+} from '../../src/core/lease.ts'
 
 const leaseMs = 10_000
 
 function lease(leaseKey: string, given: Partial<Lease> = {}): Lease {
-  return { leaseKey, leaseCounter: 1, checkpoint: '100', ownerSwitchesSinceCheckpoint: 0, parentShardId: [], childShardIds: [], ...given }
+  return {
+    leaseKey,
+    leaseCounter: 1,
+    checkpoint: '100',
+    ownerSwitchesSinceCheckpoint: 0,
+    parentShardId: [],
+    childShardIds: [],
+    ...given,
+  }
 }
 
-function plan(leases: Lease[], given: { held?: string[]; observed?: Map<string, Observation>; at?: number; maxLeases?: number } = {}) {
+function plan(
+  leases: Lease[],
+  given: { held?: string[]; observed?: Map<string, Observation>; at?: number; maxLeases?: number } = {},
+) {
   return planLeases({
     leases,
     observed: given.observed ?? observe(new Map(), leases, 0),
@@ -67,7 +85,11 @@ describe('what to take', () => {
   })
 
   test('an ended lease is not taken and does not count', () => {
-    const leases = [lease('a', { checkpoint: SHARD_END }), lease('b', { checkpoint: SHARD_END, leaseOwner: 'w2' }), lease('c')]
+    const leases = [
+      lease('a', { checkpoint: SHARD_END }),
+      lease('b', { checkpoint: SHARD_END, leaseOwner: 'w2' }),
+      lease('c'),
+    ]
     expect(keys(plan(leases).take)).toEqual(['c'])
   })
 
@@ -79,10 +101,17 @@ describe('what to take', () => {
   })
 
   test('a worker that has said it leaves does not count, so its leases are taken before it is gone', () => {
-    const leases = [lease('a', { leaseOwner: 'w2' }), lease('b', { leftBy: 'w2' }), lease('c', { leftBy: 'w2' })]
+    const leases = [
+      lease('a', { leaseOwner: 'w2' }),
+      lease('b', { leftBy: 'w2' }),
+      lease('c', { leftBy: 'w2' }),
+    ]
     expect(plan(leases).take).toHaveLength(2)
     expect(plan(leases.map(({ leftBy: _, ...rest }) => rest)).take).toHaveLength(2)
-    const five = [lease('a', { leaseOwner: 'w2' }), ...['b', 'c', 'd', 'e'].map(key => lease(key, { leftBy: 'w2' }))]
+    const five = [
+      lease('a', { leaseOwner: 'w2' }),
+      ...['b', 'c', 'd', 'e'].map(key => lease(key, { leftBy: 'w2' })),
+    ]
     expect(plan(five).take).toHaveLength(4)
     expect(plan(five.map(({ leftBy: _, ...rest }) => rest)).take).toHaveLength(3)
   })
@@ -94,6 +123,11 @@ describe('what to take', () => {
   })
 
   test('the parents of a child give their fences as far as they are in the table', () => {
-    expect(parentFences(lease('c', { parentShardId: ['a', 'gone'] }), [lease('a', { fence: 7 }), lease('b', { fence: 9 })])).toEqual([7])
+    expect(
+      parentFences(lease('c', { parentShardId: ['a', 'gone'] }), [
+        lease('a', { fence: 7 }),
+        lease('b', { fence: 9 }),
+      ]),
+    ).toEqual([7])
   })
 })

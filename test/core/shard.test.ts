@@ -3,15 +3,32 @@ import { type InitialPosition, type Lease, SHARD_END } from '../../src/core/leas
 import { descendants, isAfter, isInRange, missingLeases, type Shard } from '../../src/core/shard.ts'
 
 function shard(shardId: string, parents: string[] = [], isOpen = true): Shard {
-  return { shardId, parents, isOpen, startingHashKey: '0', endingHashKey: '9', startingSequenceNumber: shardId.padStart(3, '0') }
+  return {
+    shardId,
+    parents,
+    isOpen,
+    startingHashKey: '0',
+    endingHashKey: '9',
+    startingSequenceNumber: shardId.padStart(3, '0'),
+  }
 }
 
 function lease(leaseKey: string, given: Partial<Lease> = {}): Lease {
-  return { leaseKey, leaseCounter: 0, checkpoint: 'TRIM_HORIZON', ownerSwitchesSinceCheckpoint: 0, parentShardId: [], childShardIds: [], ...given }
+  return {
+    leaseKey,
+    leaseCounter: 0,
+    checkpoint: 'TRIM_HORIZON',
+    ownerSwitchesSinceCheckpoint: 0,
+    parentShardId: [],
+    childShardIds: [],
+    ...given,
+  }
 }
 
 const created = (shards: Shard[], leases: Lease[], initial: InitialPosition = 'TRIM_HORIZON') =>
-  missingLeases(shards, leases, initial).map(({ shard: { shardId }, checkpoint }) => `${shardId} ${checkpoint}`)
+  missingLeases(shards, leases, initial).map(
+    ({ shard: { shardId }, checkpoint }) => `${shardId} ${checkpoint}`,
+  )
 
 // 0..5 until 102; 6 = (0,1), 7 = (2,3), 4, 5 until 205; 8 = (6,7), 4, 9 and 10 from 5, open.
 const graphA = [
@@ -37,9 +54,13 @@ describe('which leases must exist', () => {
   })
 
   test('shards above a leased one never get a lease again (51, 52, 54)', () => {
-    expect(created(graphA, withLeases('3', '4', '5'))).toEqual(['0', '1', '2'].map(id => `${id} TRIM_HORIZON`))
+    expect(created(graphA, withLeases('3', '4', '5'))).toEqual(
+      ['0', '1', '2'].map(id => `${id} TRIM_HORIZON`),
+    )
     expect(created(graphA, withLeases('4', '5', '7'))).toEqual(['0', '1'].map(id => `${id} TRIM_HORIZON`))
-    expect(created(graphA, withLeases('4', '9', '10'))).toEqual(['0', '1', '2', '3'].map(id => `${id} TRIM_HORIZON`))
+    expect(created(graphA, withLeases('4', '9', '10'))).toEqual(
+      ['0', '1', '2', '3'].map(id => `${id} TRIM_HORIZON`),
+    )
   })
 
   test('children of a shard that is being read are left to its reader (56, 57, 61)', () => {
@@ -49,9 +70,12 @@ describe('which leases must exist', () => {
 
   test('a child whose item was deleted after its parent ended is created again at TRIM_HORIZON (139)', () => {
     const ended = lease('5', { checkpoint: SHARD_END })
-    expect(created([shard('5', [], false), shard('9', ['5']), shard('10', ['5'])], [ended, lease('9', { parentShardId: ['5'] })])).toEqual([
-      '10 TRIM_HORIZON',
-    ])
+    expect(
+      created(
+        [shard('5', [], false), shard('9', ['5']), shard('10', ['5'])],
+        [ended, lease('9', { parentShardId: ['5'] })],
+      ),
+    ).toEqual(['10 TRIM_HORIZON'])
   })
 
   test('a missing parent whose other child has a lease counts as done (60)', () => {
@@ -69,7 +93,12 @@ describe('which leases must exist', () => {
 })
 
 test('descendants are found at any depth', () => {
-  const leases = [lease('a'), lease('b', { parentShardId: ['a'] }), lease('c', { parentShardId: ['b', 'x'] }), lease('d')]
+  const leases = [
+    lease('a'),
+    lease('b', { parentShardId: ['a'] }),
+    lease('c', { parentShardId: ['b', 'x'] }),
+    lease('d'),
+  ]
   expect(descendants('a', leases).map(({ leaseKey }) => leaseKey)).toEqual(['b', 'c'])
 })
 

@@ -16,9 +16,15 @@ import {
 describe('layout (document-version rule 1.1)', () => {
   test('a version is fence * 2^28 + ordinal * 2^4, digit for digit', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 2 ** 35 - 1 }), fc.integer({ min: 0, max: ORDINAL_MAX }), (fence, ordinal) => {
-        expect(versionsOf(fence)(ordinal)).toBe(((BigInt(fence) << 28n) + (BigInt(ordinal) << 4n)).toString())
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 2 ** 35 - 1 }),
+        fc.integer({ min: 0, max: ORDINAL_MAX }),
+        (fence, ordinal) => {
+          expect(versionsOf(fence)(ordinal)).toBe(
+            ((BigInt(fence) << 28n) + (BigInt(ordinal) << 4n)).toString(),
+          )
+        },
+      ),
       { numRuns: 10_000 },
     )
   })
@@ -58,7 +64,8 @@ describe('conflict (rule 1.4)', () => {
   const version = (fence: number, ordinal: number) => BigInt(versionsOf(fence)(ordinal))
 
   test('the current version is read from the reason', () => {
-    const reason = '[7]: version conflict, current version [134217728160] is higher or equal to the one provided [16]'
+    const reason =
+      '[7]: version conflict, current version [134217728160] is higher or equal to the one provided [16]'
     expect(currentVersion(reason)).toBe(134_217_728_160n)
     expect(fenceOf(version(500, 10))).toBe(500)
     expect(currentVersion('something else')).toBeUndefined()
@@ -79,6 +86,8 @@ describe('conflict (rule 1.4)', () => {
   })
 
   test('a load below changes is superseded by whatever is there', () => {
-    expect(judgeConflict({ sent: LOAD_BELOW_CHANGES, current: version(900, 1), earlierCopy: false })).toBe('superseded')
+    expect(judgeConflict({ sent: LOAD_BELOW_CHANGES, current: version(900, 1), earlierCopy: false })).toBe(
+      'superseded',
+    )
   })
 })

@@ -1,0 +1,159 @@
+/** The questions both lease tables answer: the fake, and DynamoDB through the client. Numbers are behaviours of the KCL list. */
+import { expect, test } from 'vitest'
+import type { Lease } from '../../src/core/lease.ts'
+import type { fakeLeaseTable } from '../fakes/lease-table.ts'
+
+export type TableUnderTest = Omit<ReturnType<typeof fakeLeaseTable>, 'items' | 'writes'>
+
+export function newLease(leaseKey: string, given: Partial<Lease> = {}): Lease {
+  return {
+    leaseKey,
+    leaseCounter: 0,
+    checkpoint: 'TRIM_HORIZON',
+    ownerSwitchesSinceCheckpoint: 0,
+    parentShardId: [],
+    childShardIds: [],
+    startingHashKey: '0',
+    endingHashKey: '170141183460469231731687303715884105727',
+    fence: 10,
+    ...given,
+  }
+}
+
+export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
+  async function taken(table: TableUnderTest, leaseKey: string, owner = 'w1', fence = 20) {
+    await table.create(newLease(leaseKey))
+    const counter = await table.take((await table.get(leaseKey))!, { owner, fence, mode: 'take' })
+    return { leaseKey, owner, counter: counter!, fence }
+  }
+
+  test('an empty table lists nothing, an unknown lease is none (1, 4)', async () => {
+    const table = await make()
+    expect((await table.list()).leases).toEqual([])
+    expect(await table.get('nothing')).toBeUndefined()
+  })
+
+  test('what was created is listed as it was (2, 3)', async () => {
+    const table = await make()
+    const lease = newLease('c', { parentShardId: ['a', 'b'] })
+    await table.create(lease)
+    expect((await table.list()).leases).toEqual([lease])
+    expect(await table.get('c')).toEqual(lease)
+  })
+
+  test('creating twice: true, then false, and the first stays (20)', async () => {
+    const table = await make()
+    expect(await table.create(newLease('a'))).toBe(true)
+    expect(await table.create(newLease('a', { checkpoint: '99' }))).toBe(false)
+    expect((await table.get('a'))!.checkpoint).toBe('TRIM_HORIZON')
+  })
+
+  test('taking an unowned lease sets owner and fence and raises the counter (8)', async () => {
+    const table = await make()
+    await taken(table, 'a')
+    expect(await table.get('a')).toMatchObject({
+      leaseOwner: 'w1',
+      leaseCounter: 1,
+      fence: 20,
+      ownerSwitchesSinceCheckpoint: 0,
+    })
+  })
+
+  test('taking an owned lease counts a switch (9)', async () => {
+    const table = await make()
+    await taken(table, 'a')
+    await table.take((await table.get('a'))!, { owner: 'w2', fence: 30, mode: 'take' })
+    expect(await table.get('a')).toMatchObject({
+      leaseOwner: 'w2',
+      fence: 30,
+      ownerSwitchesSinceCheckpoint: 1,
+    })
+  })
+
+  test('a take with a counter of before changes nothing (10)', async () => {
+    const table = await make()
+    await table.create(newLease('a'))
+    const seen = (await table.get('a'))!
+    await table.take(seen, { owner: 'w1', fence: 20, mode: 'take' })
+    expect(await table.take(seen, { owner: 'w2', fence: 30, mode: 'take' })).toBeUndefined()
+    expect((await table.get('a'))!.leaseOwner).toBe('w1')
+  })
+
+  test('a take that would not raise the fence is refused', async () => {
+    const table = await make()
+    await taken(table, 'a')
+    expect(
+      await table.take((await table.get('a'))!, { owner: 'w2', fence: 20, mode: 'take' }),
+    ).toBeUndefined()
+  })
+
+  test('adopting is for a lease that carries our id and no other checkpoint owner', async () => {
+    const table = await make()
+    await taken(table, 'a')
+    const seen = (await table.get('a'))!
+    expect(await table.take(seen, { owner: 'w2', fence: 30, mode: 'adopt' })).toBeUndefined()
+    expect(await table.take(seen, { owner: 'w1', fence: 30, mode: 'adopt' })).toBe(2)
+    expect(await table.get('a')).toMatchObject({ leaseOwner: 'w1', fence: 30 })
+  })
+
+  test('renewing raises the counter; with a counter of before it is refused (5, 6)', async () => {
+    const table = await make()
+    const hold = await taken(table, 'a')
+    expect(await table.write(hold, { kind: 'renew' })).toBe(true)
+    expect(await table.write({ ...hold, counter: hold.counter + 1 }, { kind: 'renew' })).toBe(true)
+    expect((await table.get('a'))!.leaseCounter).toBe(3)
+    expect(await table.write({ ...hold, counter: 99 }, { kind: 'renew' })).toBe(false)
+  })
+
+  test('a write under another fence or owner is refused although the counter fits', async () => {
+    const table = await make()
+    const hold = await taken(table, 'a')
+    expect(await table.write({ ...hold, fence: 19 }, { kind: 'checkpoint', checkpoint: '5' })).toBe(false)
+    expect(await table.write({ ...hold, owner: 'w2' }, { kind: 'checkpoint', checkpoint: '5' })).toBe(false)
+    expect((await table.get('a'))!.checkpoint).toBe('TRIM_HORIZON')
+  })
+
+  test('a checkpoint is written, and the switches are counted anew (16)', async () => {
+    const table = await make()
+    await taken(table, 'a')
+    const counter = (await table.take((await table.get('a'))!, { owner: 'w2', fence: 30, mode: 'take' }))!
+    expect(
+      await table.write(
+        { leaseKey: 'a', owner: 'w2', counter, fence: 30 },
+        { kind: 'checkpoint', checkpoint: '5' },
+      ),
+    ).toBe(true)
+    expect(await table.get('a')).toMatchObject({
+      checkpoint: '5',
+      ownerSwitchesSinceCheckpoint: 0,
+      leaseCounter: counter + 1,
+    })
+  })
+
+  test('the end of a shard is written with its children', async () => {
+    const table = await make()
+    const hold = await taken(table, 'a')
+    expect(await table.write(hold, { kind: 'shard-end', children: ['b', 'c'] })).toBe(true)
+    const item = (await table.get('a'))!
+    expect(item.checkpoint).toBe('SHARD_END')
+    expect(item.childShardIds.toSorted()).toEqual(['b', 'c'])
+  })
+
+  test('evicting removes the owner, says who left, keeps or moves the checkpoint (12)', async () => {
+    const table = await make()
+    const hold = await taken(table, 'a')
+    expect(await table.write(hold, { kind: 'evict', checkpoint: '7' })).toBe(true)
+    expect(await table.get('a')).toMatchObject({ leftBy: 'w1', checkpoint: '7', leaseCounter: 2 })
+    expect((await table.get('a'))!.leaseOwner).toBeUndefined()
+    await table.take((await table.get('a'))!, { owner: 'w2', fence: 30, mode: 'take' })
+    expect((await table.get('a'))!.leftBy).toBeUndefined()
+  })
+
+  test('a write on a lease that is gone is refused and does not make it again (19)', async () => {
+    const table = await make()
+    expect(
+      await table.write({ leaseKey: 'gone', owner: 'w1', counter: 1, fence: 1 }, { kind: 'renew' }),
+    ).toBe(false)
+    expect(await table.get('gone')).toBeUndefined()
+  })
+}

@@ -1,0 +1,78 @@
+/** A stream in memory: shards, records, splits. It answers the contract test of the real one (test/clients/stream.contract.ts). */
+import type { StreamPage } from '../../src/clients/kinesis.ts'
+import { isAfter, type Shard } from '../../src/core/shard.ts'
+
+export function fakeStream(shardCount: number) {
+  const shards: Shard[] = []
+  const records = new Map<
+    string,
+    { sequenceNumber: string; partitionKey: string; arrivedAt: string; data: Uint8Array }[]
+  >()
+  let sequence = 100
+  const size = 2n ** 128n / BigInt(shardCount)
+
+  function add(parents: string[], startingHashKey: string, endingHashKey: string): Shard {
+    const shardId = `shardId-${String(shards.length).padStart(12, '0')}`
+    const shard = {
+      shardId,
+      parents,
+      startingHashKey,
+      endingHashKey,
+      startingSequenceNumber: String(sequence++),
+      isOpen: true,
+    }
+    shards.push(shard)
+    records.set(shardId, [])
+    return shard
+  }
+  for (let at = 0n; at < BigInt(shardCount); at++) add([], String(at * size), String((at + 1n) * size - 1n))
+
+  const childrenOf = (shardId: string) => shards.filter(shard => shard.parents.includes(shardId))
+
+  return {
+    put(shardId: string, text: string | Uint8Array, partitionKey = 'public.t'): string {
+      const data = typeof text === 'string' ? new TextEncoder().encode(text) : text
+      const sequenceNumber = String(sequence++)
+      records.get(shardId)!.push({ sequenceNumber, partitionKey, arrivedAt: '', data })
+      return sequenceNumber
+    },
+    split(shardId: string): string[] {
+      const parent = shards.find(shard => shard.shardId === shardId)!
+      parent.isOpen = false
+      const middle = (BigInt(parent.startingHashKey) + BigInt(parent.endingHashKey)) / 2n
+      return [
+        add([shardId], parent.startingHashKey, String(middle)).shardId,
+        add([shardId], String(middle + 1n), parent.endingHashKey).shardId,
+      ]
+    },
+    listShards: async () => structuredClone(shards),
+    async open(shardId: string, from: string): Promise<string | undefined> {
+      const all = records.get(shardId)!
+      if (from === 'TRIM_HORIZON') return `${shardId} 0`
+      if (from === 'LATEST') return `${shardId} ${all.length}`
+      const at = all.findIndex(({ sequenceNumber }) => !isAfter(from, sequenceNumber))
+      return `${shardId} ${at < 0 ? all.length : at}`
+    },
+    async read(iterator: string, limit: number): Promise<StreamPage> {
+      const [shardId, from] = iterator.split(' ') as [string, string]
+      const all = records.get(shardId)!
+      const page = all.slice(Number(from), Number(from) + limit)
+      const next = Number(from) + page.length
+      const isEnd = next === all.length && !shards.find(shard => shard.shardId === shardId)!.isOpen
+      return {
+        kind: 'records',
+        records: page,
+        next: isEnd ? undefined : `${shardId} ${next}`,
+        behindMs: next < all.length ? 1000 : 0,
+        children: isEnd
+          ? childrenOf(shardId).map(({ shardId: child, parents, startingHashKey, endingHashKey }) => ({
+              shardId: child,
+              parents,
+              startingHashKey,
+              endingHashKey,
+            }))
+          : [],
+      }
+    },
+  }
+}

@@ -1,0 +1,180 @@
+/** The promises of the consumer, on models and by hand-moved time: what is settled, in which order, and what is not. */
+import { describe, expect, test } from 'vitest'
+import { fakeWorld, row } from '../fakes/service.ts'
+
+const SHARD = 'shardId-000000000000'
+
+function withheld() {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  return { promise, release: resolve }
+}
+
+describe('settled before checkpoint (P2)', () => {
+  test('a checkpoint waits for the answer to the write it covers', async () => {
+    const world = fakeWorld()
+    const held = withheld()
+    world.faults.holdAnswers = held.promise
+    const last = [1, 2, 3].map(id => world.stream.put(SHARD, row('insert', `{"id":${id}}`))).at(-1)
+    world.startWorker('w1')
+    await world.time.advance(5000)
+    expect(world.search.found().size).toBe(3)
+    expect(world.table.items.get(SHARD)!.checkpoint).toBe('TRIM_HORIZON')
+    held.release()
+    await world.time.advance(500)
+    expect(world.table.items.get(SHARD)!.checkpoint).toBe(last)
+  })
+
+  test('a letter is confirmed before the checkpoint passes its record', async () => {
+    const world = fakeWorld()
+    world.faults.queueAway = true
+    world.stream.put(SHARD, 'not json')
+    const last = world.stream.put(SHARD, row('insert', '{"id":1}'))
+    const worker = world.startWorker('w1')
+    await world.time.advance(60_000)
+    expect(world.search.found().size).toBe(1)
+    expect(world.table.items.get(SHARD)!.checkpoint).toBe('TRIM_HORIZON')
+    world.faults.queueAway = false
+    await world.time.advance(10_000)
+    expect(world.letters.map(({ letter }) => letter.reason)).toEqual(['not-json'])
+    expect(world.table.items.get(SHARD)!.checkpoint).toBe(last)
+    expect(Object.fromEntries(worker.counts.settled)).toEqual({ dead_lettered: 1, indexed: 1 })
+  })
+
+  test('received = settled + in flight while an answer is withheld, and after', async () => {
+    const world = fakeWorld()
+    const held = withheld()
+    world.faults.holdAnswers = held.promise
+    for (const id of [1, 2, 3]) world.stream.put(SHARD, row('insert', `{"id":${id}}`))
+    const worker = world.startWorker('w1')
+    await world.time.advance(3000)
+    expect([worker.counts.received, worker.settledCount(), worker.inFlight()]).toEqual([3, 0, 3])
+    held.release()
+    await world.time.advance(1000)
+    expect([worker.counts.received, worker.settledCount(), worker.inFlight()]).toEqual([3, 3, 0])
+  })
+
+  test('a shard ends only when all its records are settled; its children come first and are read after', async () => {
+    const world = fakeWorld()
+    world.stream.put(SHARD, row('insert', '{"id":1,"v":1}'))
+    const [left, right] = world.stream.split(SHARD)
+    world.stream.put(left!, row('update', '{"id":1,"v":2}'))
+    const held = withheld()
+    world.faults.holdAnswers = held.promise
+    world.startWorker('w1')
+    await world.time.advance(5000)
+    expect(world.table.items.size).toBe(1)
+    held.release()
+    await world.time.advance(5000)
+    const writes = world.table.writes.filter(write => !write.startsWith('checkpoint'))
+    const at = (write: string) => writes.indexOf(write)
+    expect(at(`shard-end ${SHARD} SHARD_END`)).toBeGreaterThan(at(`create ${left} TRIM_HORIZON`))
+    expect(at(`shard-end ${SHARD} SHARD_END`)).toBeGreaterThan(at(`create ${right} TRIM_HORIZON`))
+    expect(at(`take ${left} by w1`)).toBeGreaterThan(at(`shard-end ${SHARD} SHARD_END`))
+    expect(world.search.found().get('public_t/1')).toBe('{"id":1,"v":2}')
+    expect(world.table.items.get(SHARD)!.childShardIds).toEqual([left, right])
+  })
+})
+
+describe('writes', () => {
+  test('a rejected item is sent again, alone, until it is taken', async () => {
+    const world = fakeWorld()
+    world.faults.bulk.push({
+      kind: 'items',
+      items: [{ status: 429, error: { type: 'es_rejected_execution_exception' } }, { status: 201 }],
+    })
+    world.stream.put(SHARD, row('insert', '{"id":1}'))
+    world.stream.put(SHARD, row('insert', '{"id":2}'))
+    world.startWorker('w1')
+    await world.time.advance(3000)
+    expect(world.search.requests).toEqual([['index public_t/1']])
+  })
+
+  test('an unanswered request is sent again, and its own earlier copy is no conflict', async () => {
+    const world = fakeWorld()
+    world.stream.put(SHARD, row('insert', '{"id":1}'))
+    const bulk = world.search.bulk
+    world.search.bulk = async body => {
+      world.search.bulk = bulk
+      await bulk(body)
+      return { kind: 'failed', reason: 'timeout', mayHaveLanded: true }
+    }
+    const worker = world.startWorker('w1')
+    await world.time.advance(3000)
+    expect(Object.fromEntries(worker.counts.settled)).toEqual({ indexed: 1 })
+  })
+
+  test('a request refused as a whole is cut until the one at fault stands alone in the queue', async () => {
+    const world = fakeWorld()
+    const bulk = world.search.bulk
+    world.search.bulk = async body =>
+      body.includes('"_id":"3"')
+        ? { kind: 'status', status: 400, type: 'illegal_argument_exception' }
+        : bulk(body)
+    for (const id of [1, 2, 3, 4, 5]) world.stream.put(SHARD, row('insert', `{"id":${id}}`))
+    world.startWorker('w1')
+    await world.time.advance(3000)
+    expect([...world.search.found().keys()].toSorted()).toEqual([
+      'public_t/1',
+      'public_t/2',
+      'public_t/4',
+      'public_t/5',
+    ])
+    expect(world.letters.map(({ letter }) => [letter.reason, letter.id])).toEqual([['rejected', '3']])
+  })
+
+  test('a row that cannot be indexed leaves the acceptable state before it (S25)', async () => {
+    const world = fakeWorld()
+    world.stream.put(SHARD, row('insert', '{"id":1,"n":1}'))
+    world.stream.put(SHARD, row('update', '{"id":1,"n":"x"}'))
+    world.startWorker('w1')
+    await world.time.advance(3000)
+    expect(world.search.found().get('public_t/1')).toBe('{"id":1,"n":1}')
+    expect(world.letters).toHaveLength(1)
+    expect(world.letters[0]!.context.version).toBeDefined()
+  })
+})
+
+describe('held', () => {
+  test('the shard stops before the record, what came before is settled and checkpointed, the lease stays', async () => {
+    const world = fakeWorld({ shards: 2 })
+    const before = world.stream.put(SHARD, row('insert', '{"id":1}'))
+    world.stream.put(SHARD, row('insert', '{"code":"B"}', { table: 'films' }))
+    world.stream.put(SHARD, row('insert', '{"id":2}'))
+    world.stream.put('shardId-000000000001', row('insert', '{"id":3}', { table: 'u' }))
+    const worker = world.startWorker('w1')
+    await world.time.advance(120_000)
+    expect([...world.search.found().keys()].toSorted()).toEqual(['public_t/1', 'public_u/3'])
+    expect(world.table.items.get(SHARD)).toMatchObject({ checkpoint: before, leaseOwner: 'w1' })
+    expect([...worker.counts.held]).toEqual([[SHARD, 'unknown-table']])
+    expect(worker.logs.filter(({ text }) => text === 'shard held').map(({ fields }) => fields.table)).toEqual(
+      ['public.films'],
+    )
+    expect(world.letters).toEqual([])
+    worker.drain()
+    await world.time.advance(1000)
+    expect(worker.isDone()).toBe(true)
+    const next = world.startWorker('w2', { tables: 'tables: { public.films: { key: [code] } }' })
+    await world.time.advance(3000)
+    expect([...world.search.found().keys()].toSorted()).toEqual([
+      'public_films/B',
+      'public_t/1',
+      'public_t/2',
+      'public_u/3',
+    ])
+    expect(next.counts.held.size).toBe(0)
+  })
+
+  test('a document of an unexplained higher fence holds the shard and is never called superseded', async () => {
+    const world = fakeWorld()
+    await world.search.bulk(
+      '{"index":{"_index":"public_t","_id":"1","version":"9000000000000000000","version_type":"external"}}\n{"id":1,"v":"future"}\n',
+    )
+    world.stream.put(SHARD, row('insert', '{"id":1,"v":"now"}'))
+    world.stream.put(SHARD, row('insert', '{"id":2}'))
+    const worker = world.startWorker('w1')
+    await world.time.advance(100_000)
+    expect(worker.counts.held.get(SHARD)).toBe('unexplained-fence')
+    expect(worker.counts.settled.get('superseded')).toBeUndefined()
+    expect(world.table.items.get(SHARD)!.checkpoint).toBe('TRIM_HORIZON')
+  })
+})

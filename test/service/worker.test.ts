@@ -1,0 +1,157 @@
+/** Leases taken, lost and handed over, on models and by hand-moved time. */
+import { describe, expect, test } from 'vitest'
+import { fenceOf } from '../../src/core/version.ts'
+import { fakeWorld, row } from '../fakes/service.ts'
+
+const SHARD = 'shardId-000000000000'
+
+describe('leases', () => {
+  test('a worker creates the leases of a new stream, takes them and renews them', async () => {
+    const world = fakeWorld({ shards: 4 })
+    const worker = world.startWorker('w1')
+    await world.time.advance(60_000)
+    expect(worker.heldShards()).toHaveLength(4)
+    expect(
+      [...world.table.items.values()].every(
+        ({ leaseOwner, leaseCounter }) => leaseOwner === 'w1' && leaseCounter > 15,
+      ),
+    ).toBe(true)
+    expect(worker.isTurning()).toBe(true)
+  })
+
+  test('a drained worker leaves every lease unowned, with its last checkpoint', async () => {
+    const world = fakeWorld({ shards: 2 })
+    const last = world.stream.put(SHARD, row('insert', '{"id":1}'))
+    const worker = world.startWorker('w1')
+    await world.time.advance(3000)
+    worker.drain()
+    await world.time.advance(10)
+    expect(worker.isDone()).toBe(true)
+    expect(worker.counts.endings).toEqual(['left', 'left'])
+    for (const lease of world.table.items.values())
+      expect([lease.leaseOwner, lease.leftBy]).toEqual([undefined, 'w1'])
+    expect(world.table.items.get(SHARD)!.checkpoint).toBe(last)
+  })
+
+  test('a lease of a shard that drained is free while another shard of the leaving worker still hangs (P8)', async () => {
+    const world = fakeWorld({ shards: 2 })
+    const worker = world.startWorker('w1')
+    await world.time.advance(3000)
+    world.faults.bulk.push('never')
+    world.stream.put(SHARD, row('insert', '{"id":1}'))
+    await world.time.advance(1000)
+    worker.drain()
+    const second = world.startWorker('w2')
+    await world.time.advance(2000)
+    expect(second.heldShards()).toEqual(['shardId-000000000001'])
+    expect(world.table.items.get(SHARD)!.leaseOwner).toBe('w1')
+    worker.abandon()
+    await world.time.advance(2000)
+    expect(worker.isDone()).toBe(true)
+    expect(second.heldShards()).toHaveLength(2)
+    expect([...world.search.found().keys()]).toEqual(['public_t/1'])
+  })
+
+  test('every tenure begins with a higher fence: taken, taken over, and restarted under the same id', async () => {
+    const world = fakeWorld()
+    const fences: number[] = []
+    const noteFence = () => fences.push(world.table.items.get(SHARD)!.fence!)
+    const first = world.startWorker('same')
+    await world.time.advance(2000)
+    noteFence()
+    first.abandon()
+    first.drain()
+    await world.time.advance(1000)
+    world.startWorker('same')
+    await world.time.advance(3000)
+    noteFence()
+    expect(fences[1]).toBeGreaterThan(fences[0]!)
+  })
+
+  test('a lease that carries our id when we start is begun anew, not renewed', async () => {
+    const world = fakeWorld()
+    const before = {
+      leaseKey: SHARD,
+      leaseOwner: 'w1',
+      leaseCounter: 7,
+      checkpoint: 'TRIM_HORIZON',
+      ownerSwitchesSinceCheckpoint: 0,
+      parentShardId: [],
+      childShardIds: [],
+      fence: 5,
+    }
+    world.table.items.set(SHARD, before)
+    world.startWorker('w1')
+    await world.time.advance(100)
+    expect(world.table.writes).toEqual([`adopt ${SHARD} by w1`])
+    expect(world.table.items.get(SHARD)!.fence).toBeGreaterThan(5)
+  })
+
+  test('a worker whose item was taken by another stops, settles nothing more and does not write it back', async () => {
+    const world = fakeWorld()
+    const worker = world.startWorker('w1')
+    await world.time.advance(3000)
+    const item = world.table.items.get(SHARD)!
+    Object.assign(item, { leaseOwner: 'w2', leaseCounter: item.leaseCounter + 1, fence: item.fence! + 1 })
+    await world.time.advance(4000)
+    expect(worker.counts.endings).toEqual(['lost'])
+    expect(world.table.items.get(SHARD)!.leaseOwner).toBe('w2')
+  })
+
+  test('an item that vanished is created again only after one lease time, so its old owner has stopped (139)', async () => {
+    const world = fakeWorld()
+    const worker = world.startWorker('w1')
+    await world.time.advance(3000)
+    world.table.items.delete(SHARD)
+    world.table.writes.length = 0
+    await world.time.advance(9000)
+    expect(world.table.items.has(SHARD)).toBe(false)
+    await world.time.advance(25_000)
+    expect(world.table.writes.slice(0, 2)).toEqual([`create ${SHARD} TRIM_HORIZON`, `take ${SHARD} by w1`])
+    expect(worker.heldShards()).toEqual([SHARD])
+  })
+
+  test('without a successful renewal for the lease time nothing more is written (self-fencing)', async () => {
+    const world = fakeWorld()
+    const worker = world.startWorker('w1')
+    await world.time.advance(3000)
+    world.faults.tableAway = true
+    await world.time.advance(10_500)
+    world.stream.put(SHARD, row('insert', '{"id":1}'))
+    await world.time.advance(500)
+    expect(worker.counts.endings).toContain('lost')
+    expect(world.search.found().size).toBe(0)
+  })
+
+  test('the writes of a new owner are above those of the old one (P3)', async () => {
+    const world = fakeWorld()
+    const bodies: string[] = []
+    const bulk = world.search.bulk
+    world.search.bulk = async body => {
+      bodies.push(body)
+      return bulk(body)
+    }
+    world.stream.put(SHARD, row('insert', '{"id":1,"v":1}'))
+    const first = world.startWorker('w1')
+    await world.time.advance(2000)
+    first.drain()
+    await world.time.advance(100)
+    world.stream.put(SHARD, row('update', '{"id":1,"v":2}'))
+    world.startWorker('w2')
+    await world.time.advance(2000)
+    const fences = bodies.map(body => fenceOf(BigInt(/"version":"(\d+)"/.exec(body)![1]!)))
+    expect(fences).toHaveLength(2)
+    expect(fences[1]).toBeGreaterThan(fences[0]!)
+  })
+
+  test('a process that stood still for longer than a lease destroys its sockets and gives every shard up (141)', async () => {
+    const world = fakeWorld()
+    const worker = world.startWorker('w1')
+    await world.time.advance(3000)
+    const { now } = world.time.clock
+    world.time.clock.now = () => now() + 3_600_000
+    await world.time.advance(1500)
+    expect(worker.socketsDestroyed()).toBe(1)
+    expect(worker.counts.endings).toEqual(['lost'])
+  })
+})

@@ -1,15 +1,25 @@
 /**
- * Two projects. `unit` needs no machine and is what `npm run check` runs. `parts` needs the local parts, which are
+ * Three projects. `unit` needs no machine and is what `npm run check` runs. `parts` needs the local parts, which are
  * started once for the whole run; its files run one after the other, since they share two cores and one OpenSearch.
+ * `localstack` is the main integration test once more, with LocalStack in the place of the three AWS emulators.
  */
 import { defineConfig } from 'vitest/config'
 
 const root = new URL('..', import.meta.url).pathname
 
+const onParts = {
+  root,
+  globalSetup: ['docker/local/vitest-setup.ts'],
+  fileParallelism: false,
+  testTimeout: 120_000,
+  hookTimeout: 300_000,
+}
+
 export default defineConfig({
   root,
   test: {
     retry: 0,
+    reporters: ['default', 'test/summary-reporter.ts'],
     projects: [
       {
         test: {
@@ -17,17 +27,23 @@ export default defineConfig({
           root,
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.parts.test.ts', 'node_modules/**'],
+          sequence: { groupOrder: 0 },
         },
       },
       {
         test: {
+          ...onParts,
           name: 'parts',
-          root,
           include: ['test/**/*.parts.test.ts'],
-          globalSetup: ['docker/local/vitest-setup.ts'],
-          fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 300_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...onParts,
+          name: 'localstack',
+          include: ['test/e2e/mirror.parts.test.ts'],
+          sequence: { groupOrder: 2 },
         },
       },
     ],

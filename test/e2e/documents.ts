@@ -1,0 +1,68 @@
+/**
+ * What OpenSearch holds: each document's own text and its version.
+ *
+ * Texts are compared token by token, so that no digit passes through a double. OpenSearch is asked directly, never through
+ * a proxy of the test.
+ */
+import { canonical, elementsOf, membersOf } from '../../docker/demo/raw-json.ts'
+
+/** Document id -> text, in the one form `canonical` gives. */
+export type Documents = Map<string, string>
+
+const CALL_MS = 10_000
+
+export async function ask(
+  opensearchUrl: string,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<string> {
+  const response = await fetch(new URL(path, opensearchUrl), {
+    method,
+    headers: { 'content-type': 'application/json' },
+    body: body === undefined ? null : JSON.stringify(body),
+    signal: AbortSignal.timeout(CALL_MS),
+  })
+  const text = await response.text()
+  if (!response.ok && response.status !== 404)
+    throw new Error(`OpenSearch answered ${response.status} to ${method} ${path}: ${text.slice(0, 300)}`)
+  return text
+}
+
+/** All of an index; none where it does not exist. The tests' indices are smaller than one page. */
+export async function documentsOf(opensearchUrl: string, index: string): Promise<Documents> {
+  await ask(opensearchUrl, 'POST', `/${index}/_refresh?ignore_unavailable=true`)
+  const answer = await ask(opensearchUrl, 'POST', `/${index}/_search?ignore_unavailable=true`, {
+    size: 10_000,
+    track_total_hits: true,
+  })
+  const hits = membersOf(membersOf(answer).get('hits')!)
+  const found = new Map(
+    elementsOf(hits.get('hits')!).map(hit => {
+      const members = membersOf(hit)
+      return [JSON.parse(members.get('_id')!) as string, canonical(members.get('_source')!)]
+    }),
+  )
+  const { value } = JSON.parse(hits.get('total')!) as { value: number }
+  if (found.size !== value)
+    throw new Error(`${index} has ${value} documents, of which ${found.size} were read`)
+  return found
+}
+
+/** A document as it is this moment, whether refreshed or not; undefined where there is none. */
+export async function documentOf(
+  opensearchUrl: string,
+  index: string,
+  id: string,
+): Promise<{ version: bigint; text: string } | undefined> {
+  const members = membersOf(await ask(opensearchUrl, 'GET', `/${index}/_doc/${encodeURIComponent(id)}`))
+  const source = members.get('_source')
+  const version = members.get('_version')
+  return source === undefined || version === undefined
+    ? undefined
+    : { version: BigInt(version), text: canonical(source) }
+}
+
+export async function removeIndices(opensearchUrl: string, indices: readonly string[]): Promise<void> {
+  for (const index of indices) await ask(opensearchUrl, 'DELETE', `/${index}?ignore_unavailable=true`)
+}

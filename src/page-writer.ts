@@ -62,6 +62,9 @@ export type PageWriterSettings = {
   retry: { firstMs: number; maxMs: number }
 }
 
+/** `halt`: nothing more may be believed settled. `leaving`: finish what can be finished, wait for nothing held. */
+export type PageSignals = { halt: AbortSignal; leaving: AbortSignal }
+
 export type Settled =
   /** All records up to `count` are settled; `hold` is why the next one is not. */
   { kind: 'settled'; count: number; hold: Hold | undefined } | { kind: 'halted' }
@@ -243,12 +246,28 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     }
   }
 
-  /** A version above ours under another fence: ours to believe only if the lease is ours and a descendant explains it. */
-  async function explains(current: bigint | undefined): Promise<'superseded' | 'unexplained' | 'halted'> {
-    if (!(await tenure.renew())) return 'halted'
-    if (current === undefined) return 'unexplained'
-    const below = descendants(shardId, await parts.leases())
-    return below.some(lease => (lease.fence ?? 0) >= fenceOf(current)) ? 'superseded' : 'unexplained'
+  /**
+   * The leases below this shard, which may explain a version above ours under another fence; undefined when the lease
+   * turns out not to be ours, for then nothing may be concluded.
+   */
+  async function leasesBelow(halt: AbortSignal): Promise<Lease[] | undefined> {
+    for (let attempt = 0; !halt.aborted; attempt++) {
+      if (!(await tenure.renew())) return undefined
+      try {
+        return descendants(shardId, await parts.leases())
+      } catch (error) {
+        log.warn(
+          { shardId, attempt, err: error },
+          'could not read the leases to explain a conflict, trying again',
+        )
+        await clock.sleep(backoffMs(attempt, parts.random(), settings.retry), halt)
+      }
+    }
+    return undefined
+  }
+
+  function isExplained(current: bigint | undefined, below: readonly Lease[]): boolean {
+    return current !== undefined && below.some(lease => (lease.fence ?? 0) >= fenceOf(current))
   }
 
   function fenceHold(table: string, isShared: boolean, current: bigint | undefined): Hold {
@@ -262,7 +281,8 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     }
   }
 
-  async function writeAll(work: Work, halt: AbortSignal): Promise<boolean> {
+  async function writeAll(work: Work, stop: PageSignals): Promise<boolean> {
+    const { halt, leaving } = stop
     const { page } = work
     let attempt = 0
     let isHeld = false
@@ -275,6 +295,8 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
       const settledNow: number[] = []
       let hold: Hold | undefined
       let isRetrying = false
+      // One look for all conflicts of a request.
+      let below: Lease[] | undefined
       for (const [at, op] of ops.entries()) {
         const found = verdict(op, answers[at]!)
         if (found.kind === 'halted') return false
@@ -282,9 +304,10 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         else if (found.kind === 'dead') dead.push({ record: op.record, letter: found.letter, op })
         else if (found.kind === 'retry') isRetrying = true
         else {
-          const explained = found.isShared ? 'unexplained' : await explains(found.current)
-          if (explained === 'halted') return false
-          if (explained === 'superseded') settledNow.push(...settle(page, op, 'superseded'))
+          below ??= await leasesBelow(stop.halt)
+          if (!below) return false
+          if (!found.isShared && isExplained(found.current, below))
+            settledNow.push(...settle(page, op, 'superseded'))
           else hold = fenceHold(work.tables[op.record] ?? 'unknown', found.isShared, found.current)
         }
       }
@@ -296,9 +319,10 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
       }
       isHeld = hold !== undefined
       if (isRetrying) await clock.sleep(backoffMs(attempt++, parts.random(), settings.retry), halt)
-      else if (hold) await clock.sleep(settings.heldRetryMs, halt)
+      else if (hold) await clock.sleep(settings.heldRetryMs, leaving)
       else attempt = 0
-      if (halt.aborted) return false
+      // A held shard does not keep a leaving worker: its next owner tries the same record again.
+      if (halt.aborted || (isHeld && leaving.aborted)) return false
       if (!isHeld) metrics.held(shardId, undefined)
     }
     return true
@@ -313,14 +337,14 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
       unsettled += records
     },
     /** @param from index of the first record that is not settled yet */
-    async settleFrom(records: readonly StreamRecord[], from: number, halt: AbortSignal): Promise<Settled> {
+    async settleFrom(records: readonly StreamRecord[], from: number, stop: PageSignals): Promise<Settled> {
       const { work, letters, hold } = plan(records, from)
       const skipped = work.page.outcomes.flatMap((outcome, record) => (outcome === 'skipped' ? [record] : []))
       report(work, skipped)
       // The queue is slower than the index and must not hold up good records; both must be done before the page is.
-      const buried = confirmLetters(work, letters, halt)
-      const written = await writeAll(work, halt)
-      if (!(await untilAborted(buried, halt)) || !written) return { kind: 'halted' }
+      const buried = confirmLetters(work, letters, stop.halt)
+      const written = await writeAll(work, stop)
+      if (!written || !(await untilAborted(buried, stop.halt))) return { kind: 'halted' }
       return { kind: 'settled', count: from + work.records.length, hold }
     },
   }

@@ -212,8 +212,6 @@ function drainDeadline(clock: Clock, log: Logger, signals: RunSignals, drainMs: 
   const abandon = new AbortController()
   const over = new AbortController()
   const watch = async () => {
-    await clock.sleep(2 ** 31 - 1, AbortSignal.any([signals.drain, over.signal]))
-    if (over.signal.aborted) return
     log.info({ drainMs }, 'draining')
     await clock.sleep(drainMs, AbortSignal.any([signals.abandon, over.signal]))
     if (over.signal.aborted) return
@@ -224,7 +222,8 @@ function drainDeadline(clock: Clock, log: Logger, signals: RunSignals, drainMs: 
     log.error({}, 'still not drained, leaving')
     process.exit(0)
   }
-  void watch()
+  if (signals.drain.aborted) void watch()
+  else signals.drain.addEventListener('abort', () => void watch(), { once: true })
   return { abandon: abandon.signal, cancel: () => over.abort() }
 }
 

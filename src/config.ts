@@ -119,7 +119,19 @@ export const settings = {
     { min: 1000, max: 600_000 },
     'How long a lease lasts without renewal; a crashed worker is replaced after this.',
   ),
+  HANDOFF_MS: whole(
+    30_000,
+    'ms',
+    { min: 1000, max: 600_000 },
+    'How long an owner may take to hand a lease over before the next one takes it all the same.',
+  ),
   MAX_LEASES: whole(10_000, 'leases', { min: 1, max: 1_000_000 }, 'Leases this worker holds at the most.'),
+  SCAN_UNITS_MAX: whole(
+    500,
+    'read units/s',
+    { min: 1, max: 40_000 },
+    'What the looks of all workers at the lease table may cost; beyond it they look less often than every second.',
+  ),
   SHARD_SYNC_MS: whole(
     60_000,
     'ms',
@@ -195,7 +207,7 @@ export const settings = {
     'After SIGTERM: time to finish what is in flight. Below the 30 s of compose and the 120 s of Fargate.',
   ),
   HTTP_HOST: text('127.0.0.1', 'Address of /health and /metrics; 0.0.0.0 in a container.'),
-  HTTP_PORT: whole(8080, 'port', { min: 0, max: 65_535 }, 'Its port; 0: any free one, which the log names.'),
+  HTTP_PORT: whole(8080, '', { min: 0, max: 65_535 }, 'Its port; 0: any free one, which the log names.'),
   LOG_LEVEL: oneOf(
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
     'info',

@@ -21,6 +21,7 @@ import {
   emptyPage,
   type Op,
   type Page,
+  reversion,
   sendable,
   settle,
   skip,
@@ -50,7 +51,7 @@ export type PageWriterParts = {
     deadLetters: (reason: string, letters: number) => void
     retries: (reason: string, actions: number) => void
     latency: (seconds: readonly number[]) => void
-    held: (shardId: string, reason: string | undefined) => void
+    fenceJumped: (shardId: string, fence: number) => void
   }
 }
 
@@ -62,9 +63,6 @@ export type PageWriterSettings = {
   retry: { firstMs: number; maxMs: number }
 }
 
-/** `halt`: nothing more may be believed settled. `leaving`: finish what can be finished, wait for nothing held. */
-export type PageSignals = { halt: AbortSignal; leaving: AbortSignal }
-
 export type Settled =
   /** All records up to `count` are settled; `hold` is why the next one is not. */
   { kind: 'settled'; count: number; hold: Hold | undefined } | { kind: 'halted' }
@@ -73,9 +71,12 @@ export type Settled =
 export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: PageWriterSettings) {
   const { clock, log, metrics } = parts
   const { shardId } = tenure
-  const versionOf = versionsOf(tenure.fence)
+  let versionOf = versionsOf(tenure.fence())
   let ordinal = 0
   let unsettled = 0
+
+  /** Place 0 is that of a load below changes. */
+  const versionAt = (place: number) => (place === 0 ? LOAD_BELOW_CHANGES : versionOf(place))
 
   type Work = {
     records: readonly StreamRecord[]
@@ -90,7 +91,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     records: readonly StreamRecord[],
     from: number,
   ): { work: Work; letters: PendingLetter[]; hold: Hold | undefined } {
-    const decided: { decision: Decision; committedAtMs: number | undefined; version: string }[] = []
+    const decided: { decision: Decision; committedAtMs: number | undefined; place: number }[] = []
     let hold: Hold | undefined
     for (let at = from; at < records.length && !hold; at++) {
       const { data, partitionKey } = records[at]!
@@ -100,7 +101,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         decided.push({
           decision: { kind: 'letter', letter, table: undefined },
           committedAtMs: undefined,
-          version: versionOf(ordinal),
+          place: ordinal,
         })
         continue
       }
@@ -110,17 +111,18 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
       else {
         const isBelow = decision.kind === 'write' && decision.isBelowChanges
         const committedAtMs = decoded.kind === 'change' ? decoded.committedAtMs : undefined
-        decided.push({ decision, committedAtMs, version: isBelow ? LOAD_BELOW_CHANGES : versionOf(ordinal) })
+        decided.push({ decision, committedAtMs, place: isBelow ? 0 : ordinal })
       }
     }
     const page = emptyPage(decided.length)
     const letters: PendingLetter[] = []
     const skips = new Map<string, number>()
-    for (const [record, { decision, version }] of decided.entries()) {
+    for (const [record, { decision, place }] of decided.entries()) {
       if (decision.kind === 'skip') {
         skip(page, record)
         skips.set(decision.reason, (skips.get(decision.reason) ?? 0) + 1)
-      } else if (decision.kind === 'write') addWrites(page, record, decision.writes, version)
+      } else if (decision.kind === 'write')
+        addWrites(page, record, decision.writes, { ordinal: place, version: versionAt(place) })
       const own =
         decision.kind === 'letter' ? [decision.letter] : decision.kind === 'write' ? decision.letters : []
       for (const letter of own) {
@@ -266,26 +268,30 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     return undefined
   }
 
-  function isExplained(current: bigint | undefined, below: readonly Lease[]): boolean {
+  function explains(below: readonly Lease[], current: bigint | undefined): boolean {
     return current !== undefined && below.some(lease => (lease.fence ?? 0) >= fenceOf(current))
   }
 
-  function fenceHold(table: string, isShared: boolean, current: bigint | undefined): Hold {
-    return {
-      reason: isShared ? 'shared-fence' : 'unexplained-fence',
-      table,
-      found: `a document with fence ${current === undefined ? 'unknown' : fenceOf(current)}`,
-      expected: `at most ${tenure.fence}, the fence of this lease`,
-      remedy:
-        'see whether another application or a second lease table writes to this index; restarting this worker takes a new fence',
-    }
+  /**
+   * Goes above a fence nobody can explain (documents of another application, a lost lease table, a clock that was years
+   * ahead once). Calling the conflict superseded would leave the document stale for ever, and each later write of it.
+   */
+  async function jump(page: Page, above: number): Promise<boolean> {
+    const before = tenure.fence()
+    if (!(await tenure.jump(above))) return false
+    versionOf = versionsOf(tenure.fence())
+    reversion(page, versionOf)
+    metrics.fenceJumped(shardId, tenure.fence())
+    log.error(
+      { shardId, before, found: above, fence: tenure.fence() },
+      'a document had a fence no lease explains: went on above it; see whether something else writes to this index',
+    )
+    return true
   }
 
-  async function writeAll(work: Work, stop: PageSignals): Promise<boolean> {
-    const { halt, leaving } = stop
+  async function writeAll(work: Work, halt: AbortSignal): Promise<boolean> {
     const { page } = work
     let attempt = 0
-    let isHeld = false
     while (page.chains.size > 0) {
       const ops = sendable(page)
       const actions = ops.map(({ write, version }) => ({ write, version, isAlive: tenure.isAlive }))
@@ -293,10 +299,10 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
       if (!answers) return false
       const dead: PendingLetter[] = []
       const settledNow: number[] = []
-      let hold: Hold | undefined
       let isRetrying = false
-      // One look for all conflicts of a request.
+      // One look and one jump for all conflicts of a request.
       let below: Lease[] | undefined
+      let jumpAbove: number | undefined
       for (const [at, op] of ops.entries()) {
         const found = verdict(op, answers[at]!)
         if (found.kind === 'halted') return false
@@ -304,26 +310,22 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         else if (found.kind === 'dead') dead.push({ record: op.record, letter: found.letter, op })
         else if (found.kind === 'retry') isRetrying = true
         else {
-          below ??= await leasesBelow(stop.halt)
+          below ??= await leasesBelow(halt)
           if (!below) return false
-          if (!found.isShared && isExplained(found.current, below))
-            settledNow.push(...settle(page, op, 'superseded'))
-          else hold = fenceHold(work.tables[op.record] ?? 'unknown', found.isShared, found.current)
+          const isExplained = !found.isShared && explains(below, found.current)
+          if (isExplained) settledNow.push(...settle(page, op, 'superseded'))
+          else jumpAbove = Math.max(jumpAbove ?? 0, found.current === undefined ? 0 : fenceOf(found.current))
         }
       }
       report(work, settledNow)
       if (!(await confirmLetters(work, dead, halt))) return false
-      if (hold && !isHeld) {
-        metrics.held(shardId, hold.reason)
-        log.error({ shardId, ...hold }, 'shard held')
+      if (jumpAbove !== undefined) {
+        if (!(await jump(page, jumpAbove))) return false
+        isRetrying = true
       }
-      isHeld = hold !== undefined
       if (isRetrying) await clock.sleep(backoffMs(attempt++, parts.random(), settings.retry), halt)
-      else if (hold) await clock.sleep(settings.heldRetryMs, leaving)
       else attempt = 0
-      // A held shard does not keep a leaving worker: its next owner tries the same record again.
-      if (halt.aborted || (isHeld && leaving.aborted)) return false
-      if (!isHeld) metrics.held(shardId, undefined)
+      if (halt.aborted) return false
     }
     return true
   }
@@ -337,14 +339,14 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
       unsettled += records
     },
     /** @param from index of the first record that is not settled yet */
-    async settleFrom(records: readonly StreamRecord[], from: number, stop: PageSignals): Promise<Settled> {
+    async settleFrom(records: readonly StreamRecord[], from: number, halt: AbortSignal): Promise<Settled> {
       const { work, letters, hold } = plan(records, from)
       const skipped = work.page.outcomes.flatMap((outcome, record) => (outcome === 'skipped' ? [record] : []))
       report(work, skipped)
       // The queue is slower than the index and must not hold up good records; both must be done before the page is.
-      const buried = confirmLetters(work, letters, stop.halt)
-      const written = await writeAll(work, stop)
-      if (!written || !(await untilAborted(buried, stop.halt))) return { kind: 'halted' }
+      const buried = confirmLetters(work, letters, halt)
+      const written = await writeAll(work, halt)
+      if (!written || !(await untilAborted(buried, halt))) return { kind: 'halted' }
       return { kind: 'settled', count: from + work.records.length, hold }
     },
   }

@@ -27,6 +27,7 @@ export type ConsumerParts = Omit<ReaderParts, 'log'> &
       behind: (shardId: string, seconds: number) => void
       /** The series of a shard live as long as its tenure; in flight is asked at each scrape. */
       watch: (shardId: string, inFlight: () => number, fence: number) => () => void
+      held: (shardId: string, reason: string | undefined) => void
       checkpointed: (shardId: string, outcome: 'ok' | 'lost') => void
     }
   }
@@ -36,7 +37,7 @@ export type ConsumerSettings = PageWriterSettings & ReaderSettings & { checkpoin
 /** `drain`: finish what is in hand and leave. `abandon`: leave now; what is in hand stays unsettled. */
 export type StopSignals = { drain: AbortSignal; abandon: AbortSignal }
 
-export type Ending = 'shard-end' | 'lost' | 'left'
+export type Ending = 'shard-end' | 'lost' | 'left' | 'handed-over' | 'stalled'
 
 export async function consumeShard(
   parts: ConsumerParts,
@@ -46,7 +47,7 @@ export async function consumeShard(
 ): Promise<Ending> {
   const { clock, log, metrics } = parts
   const { shardId } = tenure
-  const leaving = AbortSignal.any([tenure.lost, stop.drain, stop.abandon])
+  const leaving = AbortSignal.any([tenure.lost, tenure.leaving, stop.drain, stop.abandon])
   const halt = AbortSignal.any([tenure.lost, stop.abandon])
   const reader = shardReader(parts, shardId, tenure.start, settings)
   const writer = pageWriter(parts, tenure, settings)
@@ -54,7 +55,7 @@ export async function consumeShard(
   let settledTo: string | undefined
   let checkpointedTo: string | undefined
   let checkpointedAtMs = clock.monotonic()
-  const unwatch = metrics.watch(shardId, () => ahead + writer.unsettled(), tenure.fence)
+  const unwatch = metrics.watch(shardId, () => ahead + writer.unsettled(), tenure.fence())
 
   async function readAhead(): Promise<ReadPage | undefined> {
     const page = await reader.next(leaving)
@@ -80,7 +81,7 @@ export async function consumeShard(
     let from = 0
     let heldFor: string | undefined
     for (;;) {
-      const result = await writer.settleFrom(records, from, { halt, leaving })
+      const result = await writer.settleFrom(records, from, halt)
       if (result.kind === 'halted') return false
       if (result.count > 0) settledTo = records[result.count - 1]!.sequenceNumber
       from = result.count
@@ -102,7 +103,7 @@ export async function consumeShard(
   async function leave(): Promise<Ending> {
     if (tenure.lost.aborted) return 'lost'
     await tenure.evict(settledTo === checkpointedTo ? undefined : settledTo)
-    return tenure.lost.aborted ? 'lost' : 'left'
+    return tenure.lost.aborted ? 'lost' : tenure.leaving.aborted ? 'handed-over' : 'left'
   }
 
   async function endShard(children: readonly ChildShard[]): Promise<Ending> {

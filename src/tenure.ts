@@ -7,20 +7,25 @@
  */
 import type { Clock } from './clock.ts'
 import { backoffMs } from './core/backoff.ts'
-import type { Hold, Lease, OwnerWrite } from './core/lease.ts'
-import type { HashRange } from './core/shard.ts'
+import type { Hold, Lease, OwnerWrite, WriteResult } from './core/lease.ts'
+import { type HashRange, LAST_HASH_KEY } from './core/shard.ts'
+import { nextFence } from './core/version.ts'
 
 export type TenureParts = {
-  write: (hold: Hold, change: OwnerWrite) => Promise<boolean>
+  /** @param mayHaveLanded an earlier try of the same write got no answer */
+  write: (hold: Hold, change: OwnerWrite, mayHaveLanded: boolean) => Promise<WriteResult>
   clock: Clock
+  /** The lease table's own time, for fences. */
+  serverNow: () => number
   random: () => number
-  log: { warn(fields: object, text: string): void }
+  log: { info(fields: object, text: string): void; warn(fields: object, text: string): void }
   onRenewal: (outcome: 'renewed' | 'failed', seconds: number) => void
 }
 
 export type Tenure = {
   shardId: string
-  fence: number
+  /** Rises when the tenure jumps; versions are made from it. */
+  fence(): number
   /** Where reading begins: a sequence number (all up to it is settled), or a word of the initial position. */
   start: string
   range: HashRange
@@ -28,20 +33,24 @@ export type Tenure = {
   isAlive(): boolean
   /** Aborts when the tenure has ended without our doing. */
   lost: AbortSignal
+  /** Aborts when another worker has named itself the next owner: drain, then `evict` finishes the handoff. */
+  leaving: AbortSignal
+  /** Told by whoever sees the handoff first. */
+  leave(): void
   /** Renews at once; false when the lease is no longer ours. */
   renew(): Promise<boolean>
   /** @param sequenceNumber of the last record of the settled prefix; false when the lease is no longer ours */
   checkpoint(sequenceNumber: string): Promise<boolean>
   shardEnd(children: string[]): Promise<boolean>
-  /** Leaves the lease to whoever wants it, with a last checkpoint if there is one to write. */
+  /** Goes on under a fence above `fence`, or the next one of time; false when the lease is no longer ours. */
+  jump(fence: number): Promise<boolean>
+  /** Frees the lease, or finishes its handoff, with a last checkpoint if there is one to write. */
   evict(sequenceNumber: string | undefined): Promise<void>
   /** Gives the lease up without a word to the table: after a pause too long to know what happened meanwhile. */
   abandon(why: string): void
   /** Keeps the lease alive until it ends; renews at a third of the lease, so that two renewals may fail. */
   keep(): Promise<void>
 }
-
-const LAST_HASH_KEY = 2n ** 128n - 1n
 
 /** @param begun the lease as the take left it, and the monotonic time at which that write was sent */
 export function tenure(
@@ -50,10 +59,12 @@ export function tenure(
   leaseMs: number,
 ): Tenure {
   const { clock, log } = parts
-  const { lease, owner, fence } = begun
+  const { lease, owner } = begun
   const shardId = lease.leaseKey
   const lost = new AbortController()
+  const leaving = new AbortController()
   const ended = new AbortController()
+  let fence = begun.fence
   let counter = begun.counter
   let provenAtMs = begun.sentAtMs
   // Writes queue behind each other: each needs the counter the one before left.
@@ -69,7 +80,9 @@ export function tenure(
   }
 
   function leave(): void {
-    ended.abort()
+    if (leaving.signal.aborted || ended.signal.aborted) return
+    log.info({ shardId, fence }, 'another worker is the next owner of the lease, draining the shard')
+    leaving.abort()
   }
 
   /** Retries what may come back, as long as the lease lasts; false means the lease is no longer ours. */
@@ -81,13 +94,19 @@ export function tenure(
       }
       const sentAtMs = clock.monotonic()
       try {
-        const landed = await parts.write({ leaseKey: shardId, owner, counter, fence }, change)
-        if (!landed) {
+        const hold = { leaseKey: shardId, owner, counter, fence, isLeaving: leaving.signal.aborted }
+        const result = await parts.write(hold, change, attempt > 0)
+        if (result === 'lost' || (result === 'leaving' && hold.isLeaving)) {
           end('the lease item was changed by another worker, or is gone')
           return false
         }
+        if (result === 'leaving') {
+          leave()
+          continue
+        }
         counter++
         provenAtMs = sentAtMs
+        if (change.kind === 'jump') fence = change.fence
         if (change.kind === 'renew') parts.onRenewal('renewed', (clock.monotonic() - sentAtMs) / 1000)
         return true
       } catch (error) {
@@ -110,7 +129,7 @@ export function tenure(
 
   return {
     shardId,
-    fence,
+    fence: () => fence,
     start: lease.checkpoint,
     range: {
       start: BigInt(lease.startingHashKey ?? 0),
@@ -118,16 +137,23 @@ export function tenure(
     },
     isAlive,
     lost: lost.signal,
+    leaving: leaving.signal,
+    leave,
     renew: () => inTurn({ kind: 'renew' }),
     checkpoint: sequenceNumber => inTurn({ kind: 'checkpoint', checkpoint: sequenceNumber }),
     async shardEnd(children) {
       const landed = await inTurn({ kind: 'shard-end', children })
-      if (landed) leave()
+      if (landed) ended.abort()
       return landed
     },
+    jump: above =>
+      inTurn({
+        kind: 'jump',
+        fence: nextFence({ own: Math.max(fence, above), parents: [], nowMs: parts.serverNow() }),
+      }),
     async evict(sequenceNumber) {
       await inTurn({ kind: 'evict', checkpoint: sequenceNumber })
-      leave()
+      ended.abort()
     },
     abandon: end,
     async keep() {

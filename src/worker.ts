@@ -1,38 +1,44 @@
 /**
  * One running copy of the service: keeps its leases, runs a shard consumer for each, gives up those that are lost.
  *
- * Two loops. The sync compares the stream's shards with the leases and creates what is missing. The look reads the
- * table, takes what is free up to this worker's share and begins a tenure for each: always by a write that raises the
- * fence, however the lease came, and no record is read before it.
+ * Two loops. The sync compares the stream's shards with the leases (shard-sync.ts). The look reads the table, takes what
+ * is free up to this worker's share, asks live owners above theirs for a handoff, and begins a tenure for each lease that
+ * comes to us: always by a write that raises the fence, however the lease came, and no record is read before it.
  */
 import type { Clock } from './clock.ts'
 import { backoffMs } from './core/backoff.ts'
 import {
   type InitialPosition,
   type Lease,
+  lookIntervalMs,
   type Observation,
   observe,
   parentFences,
   planLeases,
   SHARD_END,
+  type TakeMode,
 } from './core/lease.ts'
-import { missingLeases, type Shard } from './core/shard.ts'
-import { fenceAt, fenceWaitMs, nextFence } from './core/version.ts'
+import { firstHole, type Shard } from './core/shard.ts'
+import { FENCE_UNIT_MS, fenceAt, fenceWaitMs, nextFence } from './core/version.ts'
 import type { Ending, StopSignals } from './shard-consumer.ts'
-import type { ChildShard } from './shard-reader.ts'
+import { shardSync } from './shard-sync.ts'
 import { type Tenure, type TenureParts, tenure } from './tenure.ts'
 
 export type LeaseTable = {
-  list: () => Promise<{ leases: Lease[]; corrupt: number }>
+  list: () => Promise<{ leases: Lease[]; corrupt: number; units: number }>
+  get: (leaseKey: string) => Promise<Lease | undefined>
   create: (lease: Lease) => Promise<boolean>
-  take: (
-    lease: Lease,
-    claim: { owner: string; fence: number; mode: 'take' | 'adopt' },
-  ) => Promise<number | undefined>
+  take: (lease: Lease, claim: { owner: string; fence: number; mode: TakeMode }) => Promise<number | undefined>
   write: TenureParts['write']
+  startHandoff: (lease: Lease, next: string) => Promise<boolean>
+  cancelHandoff: (leaseKey: string, next: string) => Promise<void>
+  remove: (lease: Lease) => Promise<void>
   serverNow: () => number
   clockOffsetMs: () => number | undefined
 }
+
+/** `stolen`: expired under its owner; `received`: handed over to us; `forced`: its owner did not finish in time. */
+export type LeaseTaken = 'taken' | 'stolen' | 'adopted' | 'received' | 'forced'
 
 export type WorkerParts = {
   table: LeaseTable
@@ -49,7 +55,7 @@ export type WorkerParts = {
   }
   metrics: {
     leases: (counts: { held: number; known: number; unowned: number; corrupt: number }) => void
-    leaseTaken: (how: 'taken' | 'adopted') => void
+    leaseTaken: (how: LeaseTaken) => void
     leaseEnded: (how: Ending) => void
     renewal: TenureParts['onRenewal']
     clock: (readings: { offsetMs: number | undefined; fenceAheadSeconds: number }) => void
@@ -59,24 +65,39 @@ export type WorkerParts = {
 export type WorkerSettings = {
   owner: string
   leaseMs: number
+  /** After this a handoff that is not finished is forced. */
+  handoffMs: number
   maxLeases: number
   shardSyncMs: number
+  /** Read units a second the looks of the whole fleet may cost. */
+  scanUnitsMax: number
   initialPosition: InitialPosition
 }
+
+/** While a handoff names us, that one item is read this often. */
+const HANDOFF_LOOK_MS = 200
+/** Takes under way at once; where one of them fails another worker is at it, and a new look tells more than going on. */
+const TAKES_AT_ONCE = 10
+/** A hole in the hash ranges seen in this many looks in a row: a lease is missing, do not wait for the next sync. */
+const HOLE_LOOKS = 3
 
 export function worker(parts: WorkerParts, settings: WorkerSettings) {
   const { table, clock, random, log, metrics } = parts
   const { owner, leaseMs } = settings
   const held = new Map<string, { tenure: Tenure; done: Promise<void> }>()
-  let observed = new Map<string, Observation>()
-  /** When each lease was last seen in the table, by the monotonic clock: one that vanished is not re-created too soon. */
+  const beginning = new Set<string>()
+  const awaited = new Map<string, { sinceMs: number; done: Promise<void> }>()
   const lastSeenMs = new Map<string, number>()
+  let observed = new Map<string, Observation>()
   let lastLookAtMs: number | undefined
+  const listing = { units: 0, workers: 1 }
+  let hole: { key: string; looks: number } | undefined
 
   async function list(): Promise<Lease[]> {
-    const { leases, corrupt } = await table.list()
+    const { leases, corrupt, units } = await table.list()
     const now = clock.monotonic()
     observed = observe(observed, leases, now)
+    listing.units = units
     for (const { leaseKey } of leases) lastSeenMs.set(leaseKey, now)
     const running = leases.filter(lease => lease.checkpoint !== SHARD_END)
     const unowned = running.filter(lease => lease.leaseOwner === undefined).length
@@ -86,73 +107,64 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
     return leases
   }
 
-  function newLease(shard: ChildShard, checkpoint: string, leases: readonly Lease[]): Lease {
-    const { shardId, parents, startingHashKey, endingHashKey } = shard
-    const lease: Lease = {
-      leaseKey: shardId,
-      leaseCounter: 0,
-      checkpoint,
-      ownerSwitchesSinceCheckpoint: 0,
-      parentShardId: parents,
-      childShardIds: [],
-      startingHashKey,
-      endingHashKey,
-    }
-    return {
-      ...lease,
-      fence: nextFence({ own: 0, parents: parentFences(lease, leases), nowMs: table.serverNow() }),
-    }
-  }
+  const { sync, createChildren } = shardSync(
+    {
+      list,
+      create: table.create,
+      remove: table.remove,
+      listShards: parts.listShards,
+      lastSeenMs: leaseKey => lastSeenMs.get(leaseKey),
+      serverNow: table.serverNow,
+      clock,
+      log,
+    },
+    settings,
+  )
 
-  /** The leases of the children of a shard that ends. One that is there already is left as it is. */
-  async function createChildren(children: readonly ChildShard[]): Promise<void> {
-    const { leases } = await table.list()
-    for (const child of children) await table.create(newLease(child, 'TRIM_HORIZON', leases))
-  }
-
-  async function sync(): Promise<void> {
-    const leases = await list()
-    const missing = missingLeases(await parts.listShards(), leases, settings.initialPosition)
-    for (const { shard, checkpoint } of missing) {
-      // The former owner of an item that vanished may still be writing; it fences itself within one lease time.
-      const seenMs = lastSeenMs.get(shard.shardId)
-      if (seenMs !== undefined && clock.monotonic() - seenMs < leaseMs) continue
-      if (await table.create(newLease(shard, checkpoint, leases)))
-        log.info({ shardId: shard.shardId, checkpoint }, 'lease created')
-    }
-  }
-
+  /** Begins a tenure, unless somebody was quicker. @returns whether the lease is ours now */
   async function begin(
     lease: Lease,
     leases: readonly Lease[],
-    mode: 'take' | 'adopt',
+    mode: TakeMode,
+    how: LeaseTaken,
     stop: StopSignals,
-  ): Promise<void> {
-    const fence = nextFence({
-      own: lease.fence ?? 0,
-      parents: parentFences(lease, leases),
-      nowMs: table.serverNow(),
-    })
-    await clock.sleep(fenceWaitMs(fence, table.serverNow()), stop.drain)
-    if (stop.drain.aborted) return
-    const sentAtMs = clock.monotonic()
-    const counter = await table.take(lease, { owner, fence, mode })
-    if (counter === undefined) return
-    const ahead = fence - fenceAt(table.serverNow())
-    metrics.clock({ offsetMs: table.clockOffsetMs(), fenceAheadSeconds: Math.max(0, (ahead * 64) / 1000) })
-    metrics.leaseTaken(mode === 'take' ? 'taken' : 'adopted')
-    log.info(
-      { shardId: lease.leaseKey, fence, from: lease.checkpoint, before: lease.leaseOwner ?? null },
-      'lease taken',
-    )
-    run(
-      tenure(
-        { write: table.write, clock, random, log, onRenewal: metrics.renewal },
-        { lease, owner, counter, fence, sentAtMs },
-        leaseMs,
-      ),
-      stop,
-    )
+  ): Promise<boolean> {
+    const { leaseKey } = lease
+    if (held.has(leaseKey) || beginning.has(leaseKey) || stop.drain.aborted) return false
+    beginning.add(leaseKey)
+    try {
+      const fence = nextFence({
+        own: lease.fence ?? 0,
+        parents: parentFences(lease, leases),
+        nowMs: table.serverNow(),
+      })
+      await clock.sleep(fenceWaitMs(fence, table.serverNow()), stop.drain)
+      if (stop.drain.aborted) return false
+      const sentAtMs = clock.monotonic()
+      const counter = await table.take(lease, { owner, fence, mode })
+      if (counter === undefined) return false
+      const ahead = fence - fenceAt(table.serverNow())
+      metrics.clock({
+        offsetMs: table.clockOffsetMs(),
+        fenceAheadSeconds: Math.max(0, (ahead * FENCE_UNIT_MS) / 1000),
+      })
+      metrics.leaseTaken(how)
+      log.info(
+        { shardId: leaseKey, fence, how, from: lease.checkpoint, before: lease.leaseOwner ?? null },
+        'lease taken',
+      )
+      run(
+        tenure(
+          { write: table.write, clock, serverNow: table.serverNow, random, log, onRenewal: metrics.renewal },
+          { lease, owner, counter, fence, sentAtMs },
+          leaseMs,
+        ),
+        stop,
+      )
+      return true
+    } finally {
+      beginning.delete(leaseKey)
+    }
   }
 
   function run(mine: Tenure, stop: StopSignals): void {
@@ -161,11 +173,55 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
       const keeping = mine.keep()
       const ending = await parts.consume(mine, stop)
       metrics.leaseEnded(ending)
-      log.info({ shardId, fence: mine.fence, ending }, 'shard given up')
+      log.info({ shardId, fence: mine.fence(), ending }, 'shard given up')
       await keeping
     }
     const done = consuming().finally(() => held.delete(shardId))
     held.set(shardId, { tenure: mine, done })
+  }
+
+  /** Looks at a lease that is being handed to us until its owner has finished, then begins; withdraws when we leave. */
+  function awaitHandoff(leaseKey: string, leases: readonly Lease[], stop: StopSignals): void {
+    if (awaited.has(leaseKey)) return
+    const waiting = async () => {
+      while (!stop.drain.aborted) {
+        await clock.sleep(HANDOFF_LOOK_MS, stop.drain)
+        if (stop.drain.aborted) break
+        // A failed read is no news; the look in a second would see the same.
+        const lease = await table.get(leaseKey).catch(() => 'unknown' as const)
+        if (lease === 'unknown') continue
+        if (lease?.leaseOwner !== owner) return
+        if (lease.checkpointOwner === undefined) {
+          if (await begin(lease, leases, 'adopt', 'received', stop).catch(() => false)) return
+          if (held.has(leaseKey)) return
+        }
+      }
+      await table.cancelHandoff(leaseKey, owner).catch(error => {
+        log.warn(
+          { shardId: leaseKey, err: error },
+          'could not withdraw from a handoff; the lease will expire instead',
+        )
+      })
+    }
+    awaited.set(leaseKey, {
+      sinceMs: clock.monotonic(),
+      done: waiting().finally(() => awaited.delete(leaseKey)),
+    })
+  }
+
+  async function takeAll(free: readonly Lease[], leases: readonly Lease[], stop: StopSignals): Promise<void> {
+    for (let from = 0; from < free.length; from += TAKES_AT_ONCE) {
+      const some = free.slice(from, from + TAKES_AT_ONCE)
+      const how = (lease: Lease) => (lease.leaseOwner === undefined ? 'taken' : 'stolen')
+      const taken = await Promise.all(some.map(lease => begin(lease, leases, 'take', how(lease), stop)))
+      if (taken.includes(false)) return
+    }
+  }
+
+  async function askForHandoff(lease: Lease, leases: readonly Lease[], stop: StopSignals): Promise<void> {
+    if (!(await table.startHandoff(lease, owner))) return
+    log.info({ shardId: lease.leaseKey, from: lease.leaseOwner }, 'asked for the lease, its owner drains')
+    awaitHandoff(lease.leaseKey, leases, stop)
   }
 
   /** @returns the monotonic time at which the next lease may expire */
@@ -176,18 +232,36 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
       observed,
       me: owner,
       held: new Set(held.keys()),
+      awaitedSinceMs: new Map([...awaited].map(([leaseKey, { sinceMs }]) => [leaseKey, sinceMs])),
       monotonicMs: clock.monotonic(),
       leaseMs,
+      handoffMs: settings.handoffMs,
       maxLeases: settings.maxLeases,
       random,
     })
     lastLookAtMs = clock.monotonic()
-    const begins = [
-      ...plan.adopt.map(lease => begin(lease, leases, 'adopt', stop)),
-      ...plan.take.map(lease => begin(lease, leases, 'take', stop)),
-    ]
-    await Promise.all(begins)
+    listing.workers = plan.workers
+    for (const { leaseKey } of plan.leave) held.get(leaseKey)?.tenure.leave()
+    for (const { leaseKey } of plan.awaited) awaitHandoff(leaseKey, leases, stop)
+    await Promise.all([
+      ...plan.adopt.map(lease => begin(lease, leases, 'adopt', 'adopted', stop)),
+      ...plan.force.map(lease => begin(lease, leases, 'force', 'forced', stop)),
+      ...plan.handoff.map(lease => askForHandoff(lease, leases, stop)),
+      takeAll(plan.take, leases, stop),
+    ])
+    await mendHole(leases)
     return plan.nextExpiryMs
+  }
+
+  async function mendHole(leases: readonly Lease[]): Promise<void> {
+    const key = firstHole(leases)
+    hole = key === undefined ? undefined : { key, looks: hole?.key === key ? hole.looks + 1 : 1 }
+    if (!hole || hole.looks % HOLE_LOOKS !== 0) return
+    log.warn(
+      { from: hole.key },
+      'no lease covers a part of the hash keys, comparing the leases with the shards',
+    )
+    await sync()
   }
 
   /** Runs until the signal; a failure is logged and tried again, the next time is what the step says or the interval. */
@@ -245,11 +319,11 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
       const pauses = watchForPauses(ended.signal)
       await repeatUntilSynced(stop.drain)
       await Promise.all([
-        // A look every 0.8 to 1.2 s, and no later than the moment the oldest unchanged counter expires.
+        // A look about every second, and no later than the moment the oldest unchanged counter expires.
         repeat(
           'look at the leases',
           stop.drain,
-          () => 800 + 400 * random(),
+          () => lookIntervalMs({ ...listing, unitsMax: settings.scanUnitsMax, random: random() }),
           () => look(stop),
         ),
         repeat(
@@ -262,7 +336,7 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
           },
         ),
       ])
-      await Promise.all([...held.values()].map(({ done }) => done))
+      await Promise.all([...held.values(), ...awaited.values()].map(({ done }) => done))
       ended.abort()
       await pauses
     },

@@ -3,9 +3,9 @@
  * others put into an item stays. Items that are not leases (KCL 3.5 keeps some) and items that cannot be read as one
  * are left alone.
  *
- * An answer may be lost after the write landed, and the retry then fails its own condition. So a failed condition is
- * looked at once more: the write was ours if the item carries our fence and what we wrote. Owner and counter alone
- * would not tell two holders of one worker id apart.
+ * An answer may be lost after the write landed, and the retry then fails its own condition. So where a write was sent more
+ * than once a failed condition is looked at again: it was ours if the item carries our fence and what we wrote. Where it
+ * was sent once, a failed condition is somebody else, also one that shares our worker id.
  */
 import {
   ConditionalCheckFailedException,
@@ -13,6 +13,7 @@ import {
   DynamoDBClient,
 } from '@aws-sdk/client-dynamodb'
 import {
+  DeleteCommand,
   DynamoDBDocumentClient,
   GetCommand,
   PutCommand,
@@ -20,10 +21,18 @@ import {
   UpdateCommand,
 } from '@aws-sdk/lib-dynamodb'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
-import { type Hold, type Lease, type OwnerWrite, SHARD_END } from '../core/lease.ts'
+import {
+  type Hold,
+  type Lease,
+  type OwnerWrite,
+  SHARD_END,
+  type TakeMode,
+  type WriteResult,
+} from '../core/lease.ts'
 import { OutsideError } from '../errors.ts'
 
-export type LeaseListing = { leases: Lease[]; corrupt: number }
+/** `units`: read capacity the listing consumed. */
+export type LeaseListing = { leases: Lease[]; corrupt: number; units: number }
 
 type Item = Record<string, unknown>
 
@@ -57,12 +66,14 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
   async function list(): Promise<LeaseListing> {
     const leases: Lease[] = []
     let corrupt = 0
+    let units = 0
     let from: Item | undefined
     do {
       const answer = await client.send(
         new ScanCommand({
           TableName: tableName,
           ConsistentRead: true,
+          ReturnConsumedCapacity: 'TOTAL',
           ...(from ? { ExclusiveStartKey: from } : {}),
         }),
       )
@@ -72,9 +83,10 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
         if (lease) leases.push(lease)
         else corrupt++
       }
+      units += answer.ConsumedCapacity?.CapacityUnits ?? 0
       from = answer.LastEvaluatedKey
     } while (from)
-    return { leases, corrupt }
+    return { leases, corrupt, units }
   }
 
   async function get(leaseKey: string): Promise<Lease | undefined> {
@@ -111,45 +123,75 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
   }
 
   /**
-   * Begins a tenure: owner and fence in one write. `mode: adopt` is for a lease that carries our id already.
+   * Begins a tenure: owner and fence in one write.
    *
    * @returns the counter to go on with, or undefined when somebody else was quicker
    */
   async function take(
     lease: Lease,
-    claim: { owner: string; fence: number; mode: 'take' | 'adopt' },
+    claim: { owner: string; fence: number; mode: TakeMode },
   ): Promise<number | undefined> {
-    const counter = lease.leaseCounter + 1
-    const adoptOnly = ' AND leaseOwner = :me AND attribute_not_exists(checkpointOwner)'
     const isSwitch = lease.leaseOwner !== undefined && lease.leaseOwner !== claim.owner
-    const landed = await conditionally({
+    const seen = {
+      take: 'leaseCounter = :seen',
+      adopt: 'leaseCounter = :seen AND leaseOwner = :me AND attribute_not_exists(checkpointOwner)',
+      // Not the counter: the owner that does not finish the handoff still renews, and may.
+      force: 'attribute_exists(leaseKey) AND leaseOwner = :me AND checkpointOwner = :holder',
+    }[claim.mode]
+    const item = await conditionally({
       leaseKey: lease.leaseKey,
-      update: `SET leaseOwner = :me, leaseCounter = :next, fence = :fence REMOVE checkpointOwner, leftBy${isSwitch ? ' ADD ownerSwitchesSinceCheckpoint :one' : ''}`,
-      condition: `leaseCounter = :seen AND (attribute_not_exists(fence) OR fence < :fence)${claim.mode === 'adopt' ? adoptOnly : ''}`,
+      update: `SET leaseOwner = :me, fence = :fence REMOVE checkpointOwner, leftBy ADD leaseCounter :one${isSwitch ? ', ownerSwitchesSinceCheckpoint :one' : ''}`,
+      condition: `${seen} AND (attribute_not_exists(fence) OR fence < :fence)`,
       values: {
         ':me': claim.owner,
-        ':next': counter,
         ':fence': claim.fence,
-        ':seen': lease.leaseCounter,
-        ...(isSwitch ? { ':one': 1 } : {}),
+        ':one': 1,
+        ...(claim.mode === 'force' ? { ':holder': lease.checkpointOwner } : { ':seen': lease.leaseCounter }),
       },
-      isOurs: item => item.leaseOwner === claim.owner && item.fence === claim.fence,
     })
-    return landed ? counter : undefined
+    const isOurs =
+      item.landed ||
+      (item.isRetried && item.now?.leaseOwner === claim.owner && item.now.fence === claim.fence)
+    return isOurs ? (item.now?.leaseCounter as number) : undefined
   }
 
-  /** Any write of an owner. @returns whether it landed; false when the lease is no longer held as believed */
-  async function write(hold: Hold, change: OwnerWrite): Promise<boolean> {
+  /** Any write of an owner. */
+  async function write(hold: Hold, change: OwnerWrite, mayHaveLanded: boolean): Promise<WriteResult> {
+    const { update, values, checkpoint } = ownerUpdate(hold, change)
+    const item = await conditionally({
+      leaseKey: hold.leaseKey,
+      update,
+      condition: `leaseCounter = :seen AND fence = :held AND ${hold.isLeaving ? 'checkpointOwner' : 'leaseOwner'} = :me`,
+      values: { ...values, ':seen': hold.counter, ':held': hold.fence, ':me': hold.owner },
+    })
+    if (item.landed) return 'landed'
+    if (!item.now) return 'lost'
+    const { fence, leaseCounter, leaseOwner, checkpointOwner, leftBy } = item.now
+    if (fence === hold.fence && leaseCounter === hold.counter && checkpointOwner === hold.owner)
+      return 'leaving'
+    const isStillNamed = (hold.isLeaving ? checkpointOwner : leaseOwner) === hold.owner
+    const isOurs =
+      (mayHaveLanded || item.isRetried) &&
+      fence === (change.kind === 'jump' ? change.fence : hold.fence) &&
+      leaseCounter === hold.counter + 1 &&
+      (checkpoint === undefined || item.now.checkpoint === checkpoint) &&
+      (change.kind === 'evict'
+        ? hold.isLeaving
+          ? checkpointOwner === undefined
+          : leftBy === hold.owner
+        : isStillNamed)
+    return isOurs ? 'landed' : 'lost'
+  }
+
+  function ownerUpdate(
+    hold: Hold,
+    change: OwnerWrite,
+  ): { update: string; values: Item; checkpoint: string | undefined } {
     const set = ['leaseCounter = :next']
     const remove: string[] = []
-    const values: Item = {
-      ':next': hold.counter + 1,
-      ':seen': hold.counter,
-      ':fence': hold.fence,
-      ':me': hold.owner,
-    }
+    const values: Item = { ':next': hold.counter + 1 }
     const checkpoint =
-      change.kind === 'shard-end' ? SHARD_END : change.kind === 'renew' ? undefined : change.checkpoint
+      change.kind === 'shard-end' ? SHARD_END : 'checkpoint' in change ? change.checkpoint : undefined
     if (checkpoint !== undefined) {
       set.push(
         'checkpoint = :checkpoint',
@@ -163,47 +205,93 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
       set.push('childShardIds = :children')
       values[':children'] = new Set(change.children)
     }
-    if (change.kind === 'evict') {
-      set.push('leftBy = :me')
-      remove.push('leaseOwner', 'checkpointOwner')
+    if (change.kind === 'jump') {
+      set.push('fence = :fence')
+      values[':fence'] = change.fence
     }
-    return conditionally({
-      leaseKey: hold.leaseKey,
-      update: `SET ${set.join(', ')}${remove.length > 0 ? ` REMOVE ${remove.join(', ')}` : ''}`,
-      condition: 'leaseCounter = :seen AND fence = :fence AND leaseOwner = :me',
-      values,
-      isOurs: item =>
-        item.fence === hold.fence &&
-        item.leaseCounter === hold.counter + 1 &&
-        (change.kind === 'evict' ? item.leftBy === hold.owner : item.leaseOwner === hold.owner) &&
-        (checkpoint === undefined || item.checkpoint === checkpoint),
+    if (change.kind === 'evict') {
+      remove.push('checkpointOwner')
+      if (!hold.isLeaving) {
+        set.push('leftBy = :me')
+        remove.push('leaseOwner')
+      }
+    }
+    const removal = remove.length > 0 ? ` REMOVE ${remove.join(', ')}` : ''
+    return { update: `SET ${set.join(', ')}${removal}`, values, checkpoint }
+  }
+
+  /**
+   * Names us the next owner of a lease that is alive. The counter stays, so that the present owner's renewals go on.
+   *
+   * @returns whether it landed; false when the owner changed or a handoff is under way already
+   */
+  async function startHandoff(lease: Lease, next: string): Promise<boolean> {
+    const item = await conditionally({
+      leaseKey: lease.leaseKey,
+      update: 'SET leaseOwner = :me, checkpointOwner = :holder',
+      condition:
+        'attribute_exists(leaseKey) AND leaseOwner = :holder AND attribute_not_exists(checkpointOwner)',
+      values: { ':me': next, ':holder': lease.leaseOwner },
+    })
+    return (
+      item.landed ||
+      (item.isRetried && item.now?.leaseOwner === next && item.now.checkpointOwner === lease.leaseOwner)
+    )
+  }
+
+  /** Withdraws as next owner: the present one drains as it has begun to, and the lease is free when it has finished. */
+  async function cancelHandoff(leaseKey: string, next: string): Promise<void> {
+    await conditionally({
+      leaseKey,
+      update: 'REMOVE leaseOwner',
+      condition: 'leaseOwner = :me AND attribute_exists(checkpointOwner)',
+      values: { ':me': next },
     })
   }
 
+  /** Deletes an ended lease; one that has changed since it was looked at stays. */
+  async function remove(lease: Lease): Promise<void> {
+    try {
+      await client.send(
+        new DeleteCommand({
+          TableName: tableName,
+          Key: { leaseKey: lease.leaseKey },
+          ConditionExpression: 'leaseCounter = :seen AND checkpoint = :end',
+          ExpressionAttributeValues: { ':seen': lease.leaseCounter, ':end': SHARD_END },
+        }),
+      )
+    } catch (error) {
+      if (!(error instanceof ConditionalCheckFailedException)) throw error
+    }
+  }
+
+  /**
+   * @returns whether it landed; the item as it is then, undefined when there is none; and whether the SDK sent it more
+   * than once, so that a failed condition may be the work of an earlier copy of our own
+   */
   async function conditionally(call: {
     leaseKey: string
     update: string
     condition: string
     values: Item
-    isOurs: (item: Item) => boolean
-  }): Promise<boolean> {
+  }): Promise<{ landed: boolean; now: Item | undefined; isRetried: boolean }> {
+    const Key = { leaseKey: call.leaseKey }
     try {
-      await client.send(
+      const answer = await client.send(
         new UpdateCommand({
           TableName: tableName,
-          Key: { leaseKey: call.leaseKey },
+          Key,
           UpdateExpression: call.update,
           ConditionExpression: call.condition,
           ExpressionAttributeValues: call.values,
+          ReturnValues: 'ALL_NEW',
         }),
       )
-      return true
+      return { landed: true, now: answer.Attributes, isRetried: false }
     } catch (error) {
       if (!(error instanceof ConditionalCheckFailedException)) throw error
-      const answer = await client.send(
-        new GetCommand({ TableName: tableName, Key: { leaseKey: call.leaseKey }, ConsistentRead: true }),
-      )
-      return answer.Item !== undefined && call.isOurs(answer.Item)
+      const answer = await client.send(new GetCommand({ TableName: tableName, Key, ConsistentRead: true }))
+      return { landed: false, now: answer.Item, isRetried: (error.$metadata.attempts ?? 1) > 1 }
     }
   }
 
@@ -230,7 +318,7 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
       }
       if (name === 'AccessDeniedException') {
         throw new OutsideError(
-          `DynamoDB refuses table ${tableName}: allow dynamodb:DescribeTable, Scan, GetItem, PutItem and UpdateItem on it to this role`,
+          `DynamoDB refuses table ${tableName}: allow dynamodb:DescribeTable, Scan, GetItem, PutItem, UpdateItem and DeleteItem on it to this role`,
           { cause },
         )
       }
@@ -244,6 +332,9 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
     create,
     take,
     write,
+    startHandoff,
+    cancelHandoff,
+    remove,
     check,
     /** The table's own time, ms since 1970-01-01Z; the local clock before the first answer with a Date header. */
     serverNow: () => now() + (offsetMs ?? 0),

@@ -114,7 +114,9 @@ export async function run(config: Config, log: Logger, version: string, signals:
     {
       owner,
       leaseMs: config.LEASE_MS,
+      handoffMs: config.HANDOFF_MS,
       maxLeases: config.MAX_LEASES,
+      scanUnitsMax: config.SCAN_UNITS_MAX,
       shardSyncMs: config.SHARD_SYNC_MS,
       initialPosition: config.INITIAL_POSITION,
     },

@@ -31,8 +31,7 @@ export type HoldReason =
   | 'partition-contradiction'
   | 'index-shared'
   | 'index-without-template'
-  | 'unexplained-fence'
-  | 'shared-fence'
+  | 'trimmed'
 
 export type Hold = { reason: HoldReason; table: string; found: string; expected: string; remedy: string }
 

@@ -33,15 +33,27 @@ export type Lease = {
   leftBy?: string
 }
 
-/** What an owner believes its lease item to be; the condition of every write it makes. */
-export type Hold = { leaseKey: string; owner: string; counter: number; fence: number }
+/**
+ * What an owner believes its lease item to be; the condition of every write it makes. While it is leaving, it is named
+ * by `checkpointOwner`, and `leaseOwner` is the next owner already.
+ */
+export type Hold = { leaseKey: string; owner: string; counter: number; fence: number; isLeaving: boolean }
 
 /** What an owner writes. Each raises the counter. */
 export type OwnerWrite =
   | { kind: 'renew' }
   | { kind: 'checkpoint'; checkpoint: string }
   | { kind: 'shard-end'; children: string[] }
+  /** Frees the lease; of one that is being handed over, finishes the handoff. */
   | { kind: 'evict'; checkpoint: string | undefined }
+  /** Goes on under a higher fence: a document was met whose fence cannot be explained. */
+  | { kind: 'jump'; fence: number }
+
+/** `leaving`: somebody named itself the next owner; the write may be made again as a leaving owner. */
+export type WriteResult = 'landed' | 'leaving' | 'lost'
+
+/** How a tenure begins: a free or expired lease; one that carries our id; a handoff to us that took too long. */
+export type TakeMode = 'take' | 'adopt' | 'force'
 
 /** When this worker, by its own monotonic clock, last saw a lease's counter change. */
 export type Observation = { counter: number; owner: string | undefined; seenAtMs: number }
@@ -78,73 +90,124 @@ function isExpired(
 }
 
 export type LeasePlan = {
-  /** To take now, one conditional write each. */
+  /** Free or expired, parents ended: to take now, one conditional write each. */
   take: Lease[]
   /** Own id in the table but no tenure in memory: to begin anew with a new fence, never to be renewed as it is. */
   adopt: Lease[]
+  /** Of live owners above the share: to be asked for by naming ourselves next owner. */
+  handoff: Lease[]
+  /** We are the next owner and the present one drains: to be looked at again soon. */
+  awaited: Lease[]
+  /** We are the next owner and waited long enough: to take although its present owner still renews. */
+  force: Lease[]
+  /** Held by us, and somebody else is the next owner: to drain and hand over. */
+  leave: Lease[]
   unowned: number
   expired: number
+  /** Workers that own a lease that is alive, ourselves included. */
+  workers: number
   /** Monotonic time at which the oldest unchanged counter expires: when to look again at the latest. */
   nextExpiryMs: number | undefined
 }
 
 /**
- * Which leases to take: unowned or expired ones, parents before children, up to this worker's share.
+ * What to do about the leases of the table.
  *
- * The share is ceil(leases / workers). Ended leases do not count. A worker counts while it holds a lease that is
- * alive; one that has said it leaves (`leftBy` of an unowned lease) does not, and we always do.
+ * The share is ceil(leases / workers). Ended leases do not count. A worker counts while it owns a lease that is alive
+ * (during a handoff the next owner owns it); one that has said it leaves (`leftBy` of an unowned lease) does not, and we
+ * always do. Free leases are taken first. Only when there are none are live ones asked for, from each owner at most what
+ * it has above the share; if nobody is above it and we are short by two or more, one of the most loaded.
  *
- * @param random from 0 to 1, called once a lease: so that two workers that look at once do not try the same one first
+ * @param input.awaitedSinceMs when each handoff to us was first seen, by the monotonic clock
+ * @param input.random from 0 to 1, called once a lease: so that two workers that look at once do not try the same one first
  */
 export function planLeases(input: {
   leases: readonly Lease[]
   observed: ReadonlyMap<string, Observation>
   me: string
   held: ReadonlySet<string>
+  awaitedSinceMs: ReadonlyMap<string, number>
   monotonicMs: number
   leaseMs: number
+  handoffMs: number
   maxLeases: number
   random: () => number
 }): LeasePlan {
-  const { leases, observed, me, held, monotonicMs, leaseMs, random } = input
+  const { leases, observed, me, held, monotonicMs, leaseMs } = input
   const byKey = new Map(leases.map(lease => [lease.leaseKey, lease]))
   const running = leases.filter(lease => lease.checkpoint !== SHARD_END)
+  const isOver = (lease: Lease) => isExpired(lease, observed, monotonicMs, leaseMs)
+  const ready = (lease: Lease) => !held.has(lease.leaseKey) && parentsEnded(lease, byKey)
+
   const unowned = running.filter(lease => lease.leaseOwner === undefined)
-  const adopt = running.filter(
-    lease =>
-      lease.leaseOwner === me &&
-      !held.has(lease.leaseKey) &&
-      lease.checkpointOwner === undefined &&
-      parentsEnded(lease, byKey),
-  )
+  const mine = running.filter(lease => lease.leaseOwner === me)
   const others = running.filter(lease => lease.leaseOwner !== undefined && lease.leaseOwner !== me)
-  const expired = others.filter(lease => isExpired(lease, observed, monotonicMs, leaseMs))
+  const expired = others.filter(isOver)
+  const alive = others.filter(lease => !isOver(lease))
 
-  const leaving = new Set(
-    unowned.map(lease => lease.leftBy).filter(worker => worker !== undefined && worker !== me),
-  )
-  const workers = new Set([me])
-  for (const lease of others) {
-    if (!expired.includes(lease) && !leaving.has(lease.leaseOwner)) workers.add(lease.leaseOwner!)
-  }
-  const share = Math.min(input.maxLeases, Math.ceil(running.length / workers.size))
-  const room = Math.max(0, share - held.size - adopt.length)
-  const free = [...unowned, ...expired]
-    .filter(lease => !held.has(lease.leaseKey) && parentsEnded(lease, byKey))
-    .map(lease => ({ lease, order: random() }))
-    .sort((a, b) => a.order - b.order)
-    .map(({ lease }) => lease)
+  const incoming = mine.filter(lease => lease.checkpointOwner !== undefined && lease.checkpointOwner !== me)
+  const waitedFor = (lease: Lease) => monotonicMs - (input.awaitedSinceMs.get(lease.leaseKey) ?? monotonicMs)
+  const force = incoming.filter(lease => isOver(lease) || waitedFor(lease) > input.handoffMs)
+  // A free lease that still has a checkpoint owner was offered to a worker that left meanwhile; its holder is draining.
+  const free = [
+    ...unowned.filter(lease => lease.checkpointOwner === undefined || isOver(lease)),
+    ...expired,
+  ].filter(ready)
 
+  const counts = countByOwner(alive)
+  for (const { leftBy } of unowned) if (leftBy !== undefined && leftBy !== me) counts.delete(leftBy)
+  const share = Math.min(input.maxLeases, Math.ceil(running.length / (counts.size + 1)))
+  const need = Math.max(0, share - mine.length)
+  const inRandomOrder = shuffled(input.random)
   const waiting = others
-    .filter(lease => !expired.includes(lease))
+    .filter(lease => !isOver(lease))
     .map(lease => observed.get(lease.leaseKey)!.seenAtMs + leaseMs)
   return {
-    take: free.slice(0, room),
-    adopt,
+    take: inRandomOrder(free).slice(0, need),
+    adopt: mine.filter(lease => lease.checkpointOwner === undefined && ready(lease)),
+    handoff: free.length > 0 ? [] : handoffs(inRandomOrder(alive), counts, share, need),
+    awaited: incoming.filter(lease => !force.includes(lease)),
+    force,
+    leave: running.filter(
+      lease => held.has(lease.leaseKey) && lease.checkpointOwner === me && lease.leaseOwner !== me,
+    ),
     unowned: unowned.length,
     expired: expired.length,
+    workers: counts.size + 1,
     nextExpiryMs: waiting.length > 0 ? Math.min(...waiting) : undefined,
   }
+}
+
+function countByOwner(leases: readonly Lease[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const { leaseOwner } of leases) counts.set(leaseOwner!, (counts.get(leaseOwner!) ?? 0) + 1)
+  return counts
+}
+
+function handoffs(
+  alive: readonly Lease[],
+  counts: ReadonlyMap<string, number>,
+  share: number,
+  need: number,
+): Lease[] {
+  const chosen: Lease[] = []
+  const mostLoadedFirst = [...counts].sort(([, a], [, b]) => b - a)
+  const movable = (owner: string) =>
+    alive.filter(lease => lease.leaseOwner === owner && lease.checkpointOwner === undefined)
+  for (const [owner, count] of mostLoadedFirst) {
+    const surplus = Math.max(0, count - share)
+    chosen.push(...movable(owner).slice(0, Math.min(surplus, need - chosen.length)))
+  }
+  const isShort = chosen.length === 0 && need > 1
+  return isShort && mostLoadedFirst[0] ? movable(mostLoadedFirst[0][0]).slice(0, 1) : chosen
+}
+
+function shuffled(random: () => number): <Value>(values: readonly Value[]) => Value[] {
+  return values =>
+    values
+      .map(value => ({ value, order: random() }))
+      .sort((a, b) => a.order - b.order)
+      .map(({ value }) => value)
 }
 
 /** A child waits until each parent is at SHARD_END; a parent without a lease has ended and been cleaned up. */
@@ -155,4 +218,38 @@ function parentsEnded(lease: Lease, byKey: ReadonlyMap<string, Lease>): boolean 
 /** The fences of a lease's parents, as far as the table still has them. */
 export function parentFences(lease: Lease, leases: readonly Lease[]): number[] {
   return leases.filter(other => lease.parentShardId.includes(other.leaseKey)).map(parent => parent.fence ?? 0)
+}
+
+/**
+ * Ended leases that nobody needs any more: each child has begun (its checkpoint is past the words) and the own parents
+ * are gone, or the shard has left the stream. Without the order parents first, a sync could not tell an ended parent
+ * from one never read.
+ */
+export function deletableLeases(leases: readonly Lease[], listed: ReadonlySet<string>): Lease[] {
+  const byKey = new Map(leases.map(lease => [lease.leaseKey, lease]))
+  const hasBegun = (child: string) => {
+    const checkpoint = byKey.get(child)?.checkpoint
+    return checkpoint !== undefined && !['TRIM_HORIZON', 'LATEST', 'AT_TIMESTAMP'].includes(checkpoint)
+  }
+  return leases.filter(lease => {
+    if (lease.checkpoint !== SHARD_END || lease.parentShardId.some(parent => byKey.has(parent))) return false
+    const isRead = lease.childShardIds.length > 0 && lease.childShardIds.every(hasBegun)
+    return isRead || (!listed.has(lease.leaseKey) && lease.childShardIds.every(child => byKey.has(child)))
+  })
+}
+
+/**
+ * How long from one look at the table to the next: 0.8 to 1.2 s, longer where the looks of all workers together would
+ * cost more read units than the budget. KCL looks every 20 s.
+ *
+ * @param units read capacity one look consumes @param workers that look
+ */
+export function lookIntervalMs(input: {
+  units: number
+  workers: number
+  unitsMax: number
+  random: number
+}): number {
+  const leastMs = (input.units * input.workers * 1000) / input.unitsMax
+  return Math.max(1000, leastMs) * (0.8 + 0.4 * input.random)
 }

@@ -16,6 +16,8 @@ export type Outcome = 'indexed' | 'deleted' | 'superseded' | 'dead_lettered'
 /** One write of one record on its way. */
 export type Op = {
   write: Write
+  /** Bound to the record for good; 0 for a load below changes, whose version is fixed. */
+  ordinal: number
   version: string
   /** Index of the record in the page. */
   record: number
@@ -46,10 +48,24 @@ export function emptyPage(records: number): Page {
 }
 
 /** Adds the writes of the next record. Records are added in shard order. */
-export function addWrites(page: Page, record: number, writes: readonly Write[], version: string): void {
+export function addWrites(
+  page: Page,
+  record: number,
+  writes: readonly Write[],
+  { ordinal, version }: { ordinal: number; version: string },
+): void {
   let after: Op | undefined
   for (const write of writes) {
-    const op: Op = { write, version, record, after, attempts: 0, mayHaveLanded: false, outcome: undefined }
+    const op: Op = {
+      write,
+      ordinal,
+      version,
+      record,
+      after,
+      attempts: 0,
+      mayHaveLanded: false,
+      outcome: undefined,
+    }
     const document = documentKey(write)
     const chain = page.chains.get(document)
     if (!chain) page.chains.set(document, [op])
@@ -72,6 +88,18 @@ function isBelow(version: string, other: string): boolean {
 
 export function documentKey(write: Write): string {
   return `${write.index}\n${write.id}`
+}
+
+/**
+ * Gives every unsettled write its version under another fence, in the same order. What was refused under the old one was
+ * never settled, so nothing is lost; a copy of it that still lands is below.
+ */
+export function reversion(page: Page, versionOf: (ordinal: number) => string): void {
+  for (const op of [...page.chains.values()].flat()) {
+    if (op.ordinal === 0) continue
+    op.version = versionOf(op.ordinal)
+    op.mayHaveLanded = false
+  }
 }
 
 /** The writes that may be sent now: of each document the newest, once what it waits for is settled. */

@@ -22,7 +22,9 @@ export type MissingLease = { shard: Shard; checkpoint: Checkpoint }
  * Leases to create, parents first.
  *
  * A shard gets one when it has none, no descendant has one (its records would overwrite theirs in time order), and each
- * parent is done: ended, gone from stream and table, or skipped because its other child is already being read.
+ * parent is done: ended, gone from stream and table, or skipped because its other child is already being read. What
+ * follows a leased shard begins at TRIM_HORIZON. From LATEST, what does not follow one begins at LATEST: the open shards,
+ * and the other parents of merges that follow one.
  */
 export function missingLeases(
   shards: readonly Shard[],
@@ -32,26 +34,48 @@ export function missingLeases(
   const leaseOf = new Map(leases.map(lease => [lease.leaseKey, lease]))
   const listed = new Map(shards.map(shard => [shard.shardId, shard]))
   const aboveLeased = ancestorsOfLeased(shards, leases)
+  const wanted = initial === 'LATEST' ? fromLatest(shards, leaseOf, listed) : undefined
 
-  const isMissing = (shard: Shard) => !leaseOf.has(shard.shardId) && !aboveLeased.has(shard.shardId)
   const parentDone = (parent: string) =>
     leaseOf.has(parent)
       ? leaseOf.get(parent)!.checkpoint === SHARD_END
       : !listed.has(parent) || aboveLeased.has(parent)
-  const follows = (parent: string) => leaseOf.has(parent) || aboveLeased.has(parent)
 
   const found: MissingLease[] = []
   for (const shard of [...shards].sort(bySequence)) {
-    if (!isMissing(shard)) continue
-    if (shard.parents.some(follows)) {
-      if (shard.parents.every(parentDone)) found.push({ shard, checkpoint: 'TRIM_HORIZON' })
-    } else if (initial === 'LATEST') {
-      if (shard.isOpen) found.push({ shard, checkpoint: 'LATEST' })
-    } else if (shard.parents.every(parentDone)) {
-      found.push({ shard, checkpoint: 'TRIM_HORIZON' })
-    }
+    if (leaseOf.has(shard.shardId) || aboveLeased.has(shard.shardId)) continue
+    const isNext = shard.parents.every(parentDone)
+    const isOfLeased = shard.parents.some(parent => leaseOf.has(parent))
+    if (isNext && (isOfLeased || !wanted)) found.push({ shard, checkpoint: 'TRIM_HORIZON' })
+    else if (wanted?.has(shard.shardId)) found.push({ shard, checkpoint: 'LATEST' })
   }
   return found
+}
+
+/** KCL's walk: from each open shard up; where some ancestor has a lease, the parents that follow none are wanted. */
+function fromLatest(
+  shards: readonly Shard[],
+  leaseOf: ReadonlyMap<string, Lease>,
+  listed: ReadonlyMap<string, Shard>,
+): Set<string> {
+  const wanted = new Set<string>()
+  const answers = new Map<string, boolean>()
+
+  function followsLeased(shardId: string): boolean {
+    const known = answers.get(shardId)
+    if (known !== undefined) return known
+    const parents =
+      listed.get(shardId)?.parents.filter(parent => listed.has(parent) || leaseOf.has(parent)) ?? []
+    const strangers = parents.filter(parent => !followsLeased(parent))
+    const isBelow = strangers.length < parents.length
+    if (isBelow && !leaseOf.has(shardId)) for (const parent of strangers) wanted.add(parent)
+    const answer = leaseOf.has(shardId) || isBelow
+    answers.set(shardId, answer)
+    return answer
+  }
+
+  for (const { shardId, isOpen } of shards) if (isOpen && !followsLeased(shardId)) wanted.add(shardId)
+  return wanted
 }
 
 function ancestorsOfLeased(shards: readonly Shard[], leases: readonly Lease[]): Set<string> {
@@ -93,6 +117,30 @@ export function isAfter(sequenceNumber: string, other: string): boolean {
     ? sequenceNumber > other
     : BigInt(sequenceNumber) > BigInt(other)
 }
+
+/**
+ * Where the hash keys that leases cover have a gap: leases that have not ended, overlaps allowed. The whole range is
+ * covered at all times, for children get their leases before the parent's ends.
+ *
+ * @returns the first hash key nobody covers, or undefined; leases without hash keys (others may write such) say nothing
+ */
+export function firstHole(leases: readonly Lease[]): string | undefined {
+  const ranges = leases
+    .filter(lease => lease.checkpoint !== SHARD_END)
+    .map(({ startingHashKey, endingHashKey }) => ({ start: startingHashKey, end: endingHashKey }))
+  if (ranges.some(({ start, end }) => start === undefined || end === undefined)) return undefined
+  const sorted = ranges
+    .map(({ start, end }) => ({ start: BigInt(start!), end: BigInt(end!) }))
+    .sort((a, b) => (a.start < b.start ? -1 : 1))
+  let next = 0n
+  for (const { start, end } of sorted) {
+    if (start > next) break
+    if (end >= next) next = end + 1n
+  }
+  return next > LAST_HASH_KEY ? undefined : String(next)
+}
+
+export const LAST_HASH_KEY = 2n ** 128n - 1n
 
 export type HashRange = { start: bigint; end: bigint }
 

@@ -82,6 +82,11 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
     labelNames: SHARD_LABEL,
     registers,
   })
+  const jumps = new Counter({
+    name: 'cdc_fence_jumps_total',
+    help: 'Times a tenure went above a document fence no lease explains. Any: something else writes to the index, or a clock was wrong.',
+    registers,
+  })
   const checkpoints = new Counter({
     name: 'cdc_checkpoints_total',
     help: 'Checkpoints written, by outcome: ok, lost (the lease was no longer ours).',
@@ -180,7 +185,7 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
   })
   const leaseEvents = new Counter({
     name: 'cdc_lease_events_total',
-    help: 'taken, adopted, lost, left, shard-end.',
+    help: 'taken, stolen (expired under its owner), adopted, received, forced, handed-over, left, lost, shard-end.',
     labelNames: ['event'],
     registers,
   })
@@ -234,6 +239,10 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
       skipped: (reason: string, records: number): void => skipped.inc({ reason }, records),
       deadLetters: (reason: string, letters: number): void => deadLetters.inc({ reason }, letters),
       retries: (reason: string, actions: number): void => retries.inc({ reason }, actions),
+      fenceJumped(shard: string, fenceOfTenure: number): void {
+        jumps.inc()
+        fence.set({ shard }, fenceOfTenure)
+      },
       latency(seconds: readonly number[]): void {
         for (const value of seconds) latency.observe(Math.max(0, value))
       },
@@ -264,7 +273,7 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
         leasesUnowned.set(counts.unowned)
         leasesCorrupt.set(counts.corrupt)
       },
-      leaseTaken: (how: 'taken' | 'adopted'): void => leaseEvents.inc({ event: how }),
+      leaseTaken: (how: string): void => leaseEvents.inc({ event: how }),
       leaseEnded: (how: string): void => leaseEvents.inc({ event: how }),
       renewal(outcome: 'renewed' | 'failed', seconds: number): void {
         if (outcome === 'renewed') renewSeconds.observe(seconds)

@@ -24,7 +24,7 @@ export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
   async function taken(table: TableUnderTest, leaseKey: string, owner = 'w1', fence = 20) {
     await table.create(newLease(leaseKey))
     const counter = await table.take((await table.get(leaseKey))!, { owner, fence, mode: 'take' })
-    return { leaseKey, owner, counter: counter!, fence }
+    return { leaseKey, owner, counter: counter!, fence, isLeaving: false }
   }
 
   test('an empty table lists nothing, an unknown lease is none (1, 4)', async () => {
@@ -99,17 +99,21 @@ export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
   test('renewing raises the counter; with a counter of before it is refused (5, 6)', async () => {
     const table = await make()
     const hold = await taken(table, 'a')
-    expect(await table.write(hold, { kind: 'renew' })).toBe(true)
-    expect(await table.write({ ...hold, counter: hold.counter + 1 }, { kind: 'renew' })).toBe(true)
+    expect(await table.write(hold, { kind: 'renew' }, false)).toBe('landed')
+    expect(await table.write({ ...hold, counter: hold.counter + 1 }, { kind: 'renew' }, false)).toBe('landed')
     expect((await table.get('a'))!.leaseCounter).toBe(3)
-    expect(await table.write({ ...hold, counter: 99 }, { kind: 'renew' })).toBe(false)
+    expect(await table.write({ ...hold, counter: 99 }, { kind: 'renew' }, false)).toBe('lost')
   })
 
   test('a write under another fence or owner is refused although the counter fits', async () => {
     const table = await make()
     const hold = await taken(table, 'a')
-    expect(await table.write({ ...hold, fence: 19 }, { kind: 'checkpoint', checkpoint: '5' })).toBe(false)
-    expect(await table.write({ ...hold, owner: 'w2' }, { kind: 'checkpoint', checkpoint: '5' })).toBe(false)
+    expect(await table.write({ ...hold, fence: 19 }, { kind: 'checkpoint', checkpoint: '5' }, false)).toBe(
+      'lost',
+    )
+    expect(await table.write({ ...hold, owner: 'w2' }, { kind: 'checkpoint', checkpoint: '5' }, false)).toBe(
+      'lost',
+    )
     expect((await table.get('a'))!.checkpoint).toBe('TRIM_HORIZON')
   })
 
@@ -119,10 +123,11 @@ export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
     const counter = (await table.take((await table.get('a'))!, { owner: 'w2', fence: 30, mode: 'take' }))!
     expect(
       await table.write(
-        { leaseKey: 'a', owner: 'w2', counter, fence: 30 },
+        { leaseKey: 'a', owner: 'w2', counter, fence: 30, isLeaving: false },
         { kind: 'checkpoint', checkpoint: '5' },
+        false,
       ),
-    ).toBe(true)
+    ).toBe('landed')
     expect(await table.get('a')).toMatchObject({
       checkpoint: '5',
       ownerSwitchesSinceCheckpoint: 0,
@@ -133,7 +138,7 @@ export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
   test('the end of a shard is written with its children', async () => {
     const table = await make()
     const hold = await taken(table, 'a')
-    expect(await table.write(hold, { kind: 'shard-end', children: ['b', 'c'] })).toBe(true)
+    expect(await table.write(hold, { kind: 'shard-end', children: ['b', 'c'] }, false)).toBe('landed')
     const item = (await table.get('a'))!
     expect(item.checkpoint).toBe('SHARD_END')
     expect(item.childShardIds.toSorted()).toEqual(['b', 'c'])
@@ -142,7 +147,7 @@ export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
   test('evicting removes the owner, says who left, keeps or moves the checkpoint (12)', async () => {
     const table = await make()
     const hold = await taken(table, 'a')
-    expect(await table.write(hold, { kind: 'evict', checkpoint: '7' })).toBe(true)
+    expect(await table.write(hold, { kind: 'evict', checkpoint: '7' }, false)).toBe('landed')
     expect(await table.get('a')).toMatchObject({ leftBy: 'w1', checkpoint: '7', leaseCounter: 2 })
     expect((await table.get('a'))!.leaseOwner).toBeUndefined()
     await table.take((await table.get('a'))!, { owner: 'w2', fence: 30, mode: 'take' })
@@ -152,8 +157,98 @@ export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
   test('a write on a lease that is gone is refused and does not make it again (19)', async () => {
     const table = await make()
     expect(
-      await table.write({ leaseKey: 'gone', owner: 'w1', counter: 1, fence: 1 }, { kind: 'renew' }),
-    ).toBe(false)
+      await table.write(
+        { leaseKey: 'gone', owner: 'w1', counter: 1, fence: 1, isLeaving: false },
+        { kind: 'renew' },
+        false,
+      ),
+    ).toBe('lost')
     expect(await table.get('gone')).toBeUndefined()
+  })
+
+  test('a handoff names the next owner and leaves the counter alone; a second one is refused', async () => {
+    const table = await make()
+    await taken(table, 'a')
+    const seen = (await table.get('a'))!
+    expect(await table.startHandoff(seen, 'w2')).toBe(true)
+    expect(await table.get('a')).toMatchObject({
+      leaseOwner: 'w2',
+      checkpointOwner: 'w1',
+      leaseCounter: 1,
+      fence: 20,
+    })
+    expect(await table.startHandoff(seen, 'w3')).toBe(false)
+  })
+
+  test('the owner hears of a handoff at its next write, goes on as the leaving one, and finishes it (36, 37)', async () => {
+    const table = await make()
+    const hold = await taken(table, 'a')
+    await table.startHandoff((await table.get('a'))!, 'w2')
+    expect(await table.write(hold, { kind: 'renew' }, false)).toBe('leaving')
+    const leaving = { ...hold, isLeaving: true }
+    expect(await table.write(leaving, { kind: 'checkpoint', checkpoint: '5' }, false)).toBe('landed')
+    expect(await table.write({ ...leaving, counter: 2 }, { kind: 'evict', checkpoint: '6' }, false)).toBe(
+      'landed',
+    )
+    const item = (await table.get('a'))!
+    expect(item).toMatchObject({ leaseOwner: 'w2', checkpoint: '6', leaseCounter: 3 })
+    expect([item.checkpointOwner, item.leftBy]).toEqual([undefined, undefined])
+  })
+
+  test('a handoff that is not finished is forced by the next owner, whose fence ends the old tenure (136)', async () => {
+    const table = await make()
+    const hold = await taken(table, 'a')
+    await table.startHandoff((await table.get('a'))!, 'w2')
+    const seen = (await table.get('a'))!
+    await table.write({ ...hold, isLeaving: true }, { kind: 'renew' }, false)
+    expect(await table.take(seen, { owner: 'w2', fence: 30, mode: 'force' })).toBe(3)
+    expect(await table.get('a')).toMatchObject({ leaseOwner: 'w2', fence: 30 })
+    expect(await table.write({ ...hold, counter: 2, isLeaving: true }, { kind: 'renew' }, false)).toBe('lost')
+  })
+
+  test('withdrawing from a handoff leaves the lease to its holder, and free when that has finished', async () => {
+    const table = await make()
+    const hold = await taken(table, 'a')
+    await table.startHandoff((await table.get('a'))!, 'w2')
+    await table.cancelHandoff('a', 'w3')
+    expect((await table.get('a'))!.leaseOwner).toBe('w2')
+    await table.cancelHandoff('a', 'w2')
+    expect((await table.get('a'))!.leaseOwner).toBeUndefined()
+    expect(
+      await table.write({ ...hold, isLeaving: true }, { kind: 'evict', checkpoint: undefined }, false),
+    ).toBe('landed')
+    expect((await table.get('a'))!.checkpointOwner).toBeUndefined()
+  })
+
+  test('a jump raises the fence of the hold; the one before it no longer writes', async () => {
+    const table = await make()
+    const hold = await taken(table, 'a')
+    expect(await table.write(hold, { kind: 'jump', fence: 99 }, false)).toBe('landed')
+    expect((await table.get('a'))!.fence).toBe(99)
+    expect(await table.write({ ...hold, counter: 2 }, { kind: 'renew' }, false)).toBe('lost')
+    expect(await table.write({ ...hold, counter: 2, fence: 99 }, { kind: 'renew' }, false)).toBe('landed')
+  })
+
+  test('a write whose answer was lost is known as our own when it is tried again, and only then (7, overruled)', async () => {
+    const table = await make()
+    const hold = await taken(table, 'a')
+    await table.write(hold, { kind: 'checkpoint', checkpoint: '5' }, false)
+    expect(await table.write(hold, { kind: 'checkpoint', checkpoint: '5' }, true)).toBe('landed')
+    expect(await table.write(hold, { kind: 'checkpoint', checkpoint: '5' }, false)).toBe('lost')
+    expect(await table.write(hold, { kind: 'checkpoint', checkpoint: '6' }, true)).toBe('lost')
+  })
+
+  test('only an ended lease that did not change since is deleted; deleting one that is gone is no error (14, 15)', async () => {
+    const table = await make()
+    const hold = await taken(table, 'a')
+    const before = (await table.get('a'))!
+    await table.remove(before)
+    expect(await table.get('a')).toBeDefined()
+    await table.write(hold, { kind: 'shard-end', children: [] }, false)
+    await table.remove(before)
+    expect(await table.get('a')).toBeDefined()
+    await table.remove((await table.get('a'))!)
+    expect(await table.get('a')).toBeUndefined()
+    await table.remove(before)
   })
 }

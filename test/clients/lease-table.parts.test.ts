@@ -74,9 +74,9 @@ describe('wire format', () => {
     }
     await documents.send(new PutCommand({ TableName: tableName, Item: theirs }))
     const counter = (await table.take((await table.get('a'))!, { owner: 'w1', fence: 20, mode: 'take' }))!
-    const hold = { leaseKey: 'a', owner: 'w1', counter, fence: 20 }
-    await table.write(hold, { kind: 'checkpoint', checkpoint: '8' })
-    await table.write({ ...hold, counter: counter + 1 }, { kind: 'evict', checkpoint: undefined })
+    const hold = { leaseKey: 'a', owner: 'w1', counter, fence: 20, isLeaving: false }
+    await table.write(hold, { kind: 'checkpoint', checkpoint: '8' }, false)
+    await table.write({ ...hold, counter: counter + 1 }, { kind: 'evict', checkpoint: undefined }, false)
     const { Item } = await documents.send(new GetCommand({ TableName: tableName, Key: { leaseKey: 'a' } }))
     expect(Item).toEqual({ ...theirs, leaseCounter: 7, checkpoint: '8', fence: 20, leftBy: 'w1' })
   })

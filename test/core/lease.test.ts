@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import {
+  deletableLeases,
   type Lease,
+  lookIntervalMs,
   type Observation,
   observe,
   parentFences,
@@ -24,15 +26,23 @@ function lease(leaseKey: string, given: Partial<Lease> = {}): Lease {
 
 function plan(
   leases: Lease[],
-  given: { held?: string[]; observed?: Map<string, Observation>; at?: number; maxLeases?: number } = {},
+  given: {
+    held?: string[]
+    observed?: Map<string, Observation>
+    at?: number
+    maxLeases?: number
+    awaitedSinceMs?: Record<string, number>
+  } = {},
 ) {
   return planLeases({
     leases,
     observed: given.observed ?? observe(new Map(), leases, 0),
     me: 'me',
     held: new Set(given.held ?? []),
+    awaitedSinceMs: new Map(Object.entries(given.awaitedSinceMs ?? {})),
     monotonicMs: given.at ?? 0,
     leaseMs,
+    handoffMs: 30_000,
     maxLeases: given.maxLeases ?? 1000,
     random: () => 0,
   })
@@ -130,4 +140,122 @@ describe('what to take', () => {
       ]),
     ).toEqual([7])
   })
+})
+
+describe('handoff', () => {
+  const owned = (owner: string, ...keys: string[]) => keys.map(key => lease(key, { leaseOwner: owner }))
+
+  test('a worker without leases asks each owner for at most what it has above the share', () => {
+    const leases = [
+      ...owned('a', '1', '2', '3', '4', '5', '6'),
+      ...owned('b', '7', '8', '9', '10', '11', '12'),
+    ]
+    const { handoff, take } = plan(leases)
+    expect(take).toEqual([])
+    expect(handoff.map(({ leaseOwner }) => leaseOwner).toSorted()).toEqual(['a', 'a', 'b', 'b'])
+  })
+
+  test('nothing moves when short by one and nobody is above the share (45)', () => {
+    expect(
+      plan([...owned('a', '1', '2'), ...owned('b', '3', '4'), ...owned('me', '5')], { held: ['5'] }).handoff,
+    ).toEqual([])
+  })
+
+  test('one of the most loaded moves when short by two and nobody is above the share', () => {
+    expect(plan([...owned('a', '1', '2'), ...owned('b', '3', '4')]).handoff).toHaveLength(1)
+  })
+
+  test('none are asked for while free ones are there (47)', () => {
+    const leases = [lease('0'), ...owned('a', '1', '2', '3', '4', '5')]
+    expect(keys(plan(leases).take)).toEqual(['0'])
+    expect(plan(leases).handoff).toEqual([])
+  })
+
+  test('the one most loaded is asked, not the one at the share (46)', () => {
+    const leases = [...owned('bar', '1'), ...owned('baz', '2', '3', '4', '5', '6')]
+    expect(plan(leases).handoff.map(({ leaseOwner }) => leaseOwner)).toEqual(
+      ['baz', 'baz', 'baz'].slice(0, plan(leases).handoff.length),
+    )
+    expect(plan(leases).handoff.length).toBeGreaterThan(0)
+  })
+
+  test('a lease that is being handed over counts for the next owner and is not asked for again', () => {
+    const moving = lease('1', { leaseOwner: 'b', checkpointOwner: 'a' })
+    expect(plan([moving, ...owned('a', '2')]).handoff).toEqual([])
+  })
+
+  test('a handoff to us is awaited, forced after its time, and taken at once when its holder has died', () => {
+    const leases = [lease('1', { leaseOwner: 'me', checkpointOwner: 'a' })]
+    const observed = observe(new Map(), leases, 0)
+    expect(keys(plan(leases, { observed, at: 5000, awaitedSinceMs: { 1: 0 } }).awaited)).toEqual(['1'])
+    expect(keys(plan(leases, { observed, at: leaseMs + 1, awaitedSinceMs: { 1: 0 } }).force)).toEqual(['1'])
+    const renewed = observe(observed, [{ ...leases[0]!, leaseCounter: 9 }], 30_000)
+    expect(keys(plan(leases, { observed: renewed, at: 30_001, awaitedSinceMs: { 1: 0 } }).force)).toEqual([
+      '1',
+    ])
+  })
+
+  test('a lease handed to another is left alone until it expires (G11)', () => {
+    const leases = [lease('1', { leaseOwner: 'b', checkpointOwner: 'a' })]
+    const observed = observe(new Map(), leases, 0)
+    const early = plan(leases, { observed, at: 5000 })
+    expect([early.take, early.handoff, early.force]).toEqual([[], [], []])
+    expect(keys(plan(leases, { observed, at: leaseMs + 1 }).take)).toEqual(['1'])
+  })
+
+  test('what we hold and another is to own is left', () => {
+    expect(
+      keys(plan([lease('1', { leaseOwner: 'b', checkpointOwner: 'me' })], { held: ['1'] }).leave),
+    ).toEqual(['1'])
+  })
+})
+
+describe('which ended leases are deleted', () => {
+  const ended = (key: string, given: Partial<Lease> = {}) => lease(key, { checkpoint: SHARD_END, ...given })
+  const all = new Set(['p', 'q', 'c', 'd'])
+
+  test('a split parent when both children have begun (93)', () => {
+    const parent = ended('p', { childShardIds: ['c', 'd'] })
+    expect(keys(deletableLeases([parent, lease('c'), lease('d')], all))).toEqual(['p'])
+  })
+
+  test('both merged parents when their child has begun (94)', () => {
+    const parents = ['p', 'q'].map(key => ended(key, { childShardIds: ['c'] }))
+    expect(keys(deletableLeases([...parents, lease('c', { parentShardId: ['p', 'q'] })], all))).toEqual([
+      'p',
+      'q',
+    ])
+  })
+
+  test('kept while a child is missing or has not begun (95, 96)', () => {
+    const parent = ended('p', { childShardIds: ['c', 'd'] })
+    expect(deletableLeases([parent, lease('c')], all)).toEqual([])
+    for (const checkpoint of ['TRIM_HORIZON', 'AT_TIMESTAMP']) {
+      expect(deletableLeases([parent, lease('c'), lease('d', { checkpoint })], all)).toEqual([])
+    }
+  })
+
+  test('kept while its own parent is there (97)', () => {
+    const leases = [
+      ended('p', { childShardIds: ['c'] }),
+      ended('c', { parentShardId: ['p'], childShardIds: ['d'] }),
+      lease('d', { checkpoint: 'TRIM_HORIZON' }),
+    ]
+    expect(keys(deletableLeases(leases, all))).toEqual(['p'])
+  })
+
+  test('an ended lease whose shard has left the stream (99)', () => {
+    expect(keys(deletableLeases([ended('gone')], all))).toEqual(['gone'])
+    expect(deletableLeases([ended('p')], all)).toEqual([])
+  })
+
+  test('never one that has not ended', () => {
+    expect(deletableLeases([lease('gone')], new Set())).toEqual([])
+  })
+})
+
+test('looks are a second apart, and further where the fleet would pass the read budget', () => {
+  expect(lookIntervalMs({ units: 1, workers: 2, unitsMax: 500, random: 0.5 })).toBe(1000)
+  expect(lookIntervalMs({ units: 100, workers: 50, unitsMax: 500, random: 0.5 })).toBe(10_000)
+  expect(lookIntervalMs({ units: 1, workers: 1, unitsMax: 500, random: 0 })).toBe(800)
 })

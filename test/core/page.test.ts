@@ -17,12 +17,13 @@ import {
 import { versionsOf } from '../../src/core/version.ts'
 
 const versionOf = versionsOf(500)
+const at = (ordinal: number) => ({ ordinal, version: versionOf(ordinal) })
 const index = (id: string): Write => ({ kind: 'index', index: 'i', id, document: '{}' })
 const remove = (id: string): Write => ({ kind: 'delete', index: 'i', id })
 
 function pageOf(...records: Write[][]): Page {
   const page = emptyPage(records.length)
-  for (const [record, writes] of records.entries()) addWrites(page, record, writes, versionOf(record + 1))
+  for (const [record, writes] of records.entries()) addWrites(page, record, writes, at(record + 1))
   return page
 }
 
@@ -47,8 +48,8 @@ describe('coalescing', () => {
 
   test('a load below changes is the oldest of its document wherever it stands', () => {
     const page = emptyPage(2)
-    addWrites(page, 0, [index('a')], versionOf(1))
-    addWrites(page, 1, [index('a')], '16')
+    addWrites(page, 0, [index('a')], at(1))
+    addWrites(page, 1, [index('a')], { ordinal: 0, version: '16' })
     expect(shown(sendable(page))).toEqual(['index a of 0'])
   })
 })
@@ -80,7 +81,7 @@ describe('key change', () => {
 
 test('a record with a letter and a write is settled when both are', () => {
   const page = emptyPage(2)
-  addWrites(page, 0, [index('a')], versionOf(1))
+  addWrites(page, 0, [index('a')], at(1))
   addLetter(page, 0)
   skip(page, 1)
   expect(settle(page, sendable(page)[0]!, 'indexed')).toEqual([])

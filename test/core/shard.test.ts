@@ -1,6 +1,15 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type InitialPosition, type Lease, SHARD_END } from '../../src/core/lease.ts'
-import { descendants, isAfter, isInRange, missingLeases, type Shard } from '../../src/core/shard.ts'
+import {
+  descendants,
+  firstHole,
+  isAfter,
+  isInRange,
+  LAST_HASH_KEY,
+  missingLeases,
+  type Shard,
+} from '../../src/core/shard.ts'
 
 function shard(shardId: string, parents: string[] = [], isOpen = true): Shard {
   return {
@@ -89,6 +98,122 @@ describe('which leases must exist', () => {
 
   test('no shards: none (63)', () => {
     expect(created([], [])).toEqual([])
+  })
+})
+
+describe('from LATEST (the table of the shard sync cases)', () => {
+  const graphB = [
+    shard('0', [], false),
+    shard('1', [], false),
+    shard('2', ['0', '1'], false),
+    shard('3', ['2'], false),
+    shard('4', ['2'], false),
+    shard('5', ['3', '4'], false),
+    shard('6', ['5'], false),
+    shard('7', ['5'], false),
+    shard('8', ['6', '7'], false),
+    shard('9', ['8']),
+    shard('10', ['8']),
+  ]
+  const graphC = [
+    shard('0', [], false),
+    shard('1'),
+    shard('2', [], false),
+    shard('3', [], false),
+    shard('4', ['0'], false),
+    shard('5', ['0'], false),
+    shard('6', ['2', '3']),
+    shard('7', ['4']),
+    shard('8', ['4']),
+    shard('9', ['5']),
+    shard('10', ['5']),
+  ]
+  const leased = (graph: Shard[], ids: string) =>
+    ids === ''
+      ? []
+      : ids
+          .split(',')
+          .map(id => lease(id, { parentShardId: graph.find(({ shardId }) => shardId === id)!.parents }))
+  const ids = (graph: Shard[], leases: string, initial: InitialPosition) =>
+    missingLeases(graph, leased(graph, leases), initial)
+      .map(({ shard: { shardId } }) => shardId)
+      .join(',')
+
+  test.each([
+    ['51', graphA, '3,4,5', '2,6', '0,1,2'],
+    ['52', graphA, '4,5,7', '6', '0,1'],
+    ['53', graphA, '2,6', '3,4,9,10', '3,4,5'],
+    ['54', graphA, '4,9,10', '8', '0,1,2,3'],
+    ['55', graphC, '9,10', '1,6,7,8', undefined],
+    ['56', graphA, '4,5,6,7', '', ''],
+    ['57', graphA, '0,1,2,3,4,5,6,7', '', ''],
+    ['58', graphA, '0,1,4,7,9,10', '', ''],
+    ['59', graphA, '', '4,8,9,10', '0,1,2,3,4,5'],
+    ['60', graphB, '6', '7', undefined],
+    ['61', graphB, '5', '', ''],
+    ['61', graphB, '0,1,2,3,4,5', '', ''],
+    ['62', graphB, '', '9,10', '0,1'],
+  ] as const)('case %s', (_, graph, leases, latest, trimHorizon) => {
+    expect(ids(graph, leases, 'LATEST')).toBe(latest)
+    if (trimHorizon !== undefined) expect(ids(graph, leases, 'TRIM_HORIZON')).toBe(trimHorizon)
+  })
+})
+
+describe('hash ranges (auditor)', () => {
+  const range = (leaseKey: string, start: bigint, end: bigint, checkpoint = '5') =>
+    lease(leaseKey, { startingHashKey: String(start), endingHashKey: String(end), checkpoint })
+  const top = LAST_HASH_KEY
+
+  test('a gap between ranges, or at an end, is a hole (74)', () => {
+    expect(firstHole([range('a', 0n, 9n), range('b', 11n, top)])).toBe('10')
+    expect(firstHole([range('a', 1n, top)])).toBe('0')
+    expect(firstHole([range('a', 0n, top - 1n)])).toBe(String(top))
+    expect(firstHole([])).toBe('0')
+  })
+
+  test('complete, unsorted and overlapping ranges are none (75)', () => {
+    expect(firstHole([range('b', 5n, top), range('a', 0n, 7n), range('c', 2n, 3n)])).toBeUndefined()
+  })
+
+  test('a hole that ended leases leave counts (80)', () => {
+    expect(firstHole([range('a', 0n, top, SHARD_END)])).toBe('0')
+  })
+
+  test('leases without hash keys say nothing (81)', () => {
+    expect(firstHole([lease('a')])).toBeUndefined()
+  })
+
+  test('a thousand random histories of splits and merges, parents in progress too: never a hole (82)', () => {
+    const step = fc.record({ pick: fc.nat(), isMerge: fc.boolean(), isEnded: fc.boolean() })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 30 }), steps => {
+        let open = [{ start: 0n, end: top }]
+        const ended: Lease[] = []
+        for (const { pick, isMerge, isEnded } of steps) {
+          const at = pick % open.length
+          const first = open[at]!
+          const second = open[at + 1]
+          if (isMerge && second) {
+            ended.push(
+              range('x', first.start, first.end, isEnded ? SHARD_END : '1'),
+              range('y', second.start, second.end, SHARD_END),
+            )
+            open = open.toSpliced(at, 2, { start: first.start, end: second.end })
+          } else if (first.end > first.start) {
+            const middle = (first.start + first.end) / 2n
+            ended.push(range('x', first.start, first.end, isEnded ? SHARD_END : '1'))
+            open = open.toSpliced(
+              at,
+              1,
+              { start: first.start, end: middle },
+              { start: middle + 1n, end: first.end },
+            )
+          }
+        }
+        expect(firstHole([...ended, ...open.map(({ start, end }) => range('o', start, end))])).toBeUndefined()
+      }),
+      { numRuns: 1000 },
+    )
   })
 })
 

@@ -50,6 +50,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
       received: 0,
       settled: new Map<string, number>(),
       held: new Map<string, string>(),
+      jumps: 0,
       endings: [] as string[],
     }
     const inFlight = new Map<string, () => number>()
@@ -73,7 +74,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
         table: {
           ...table,
           take: (lease, claim) => (faults.tableAway ? Promise.reject(away()) : table.take(lease, claim)),
-          write: (hold, change) => (faults.tableAway ? Promise.reject(away()) : table.write(hold, change)),
+          write: (...call) => (faults.tableAway ? Promise.reject(away()) : table.write(...call)),
         },
         listShards: stream.listShards,
         consume: (tenure, stop) =>
@@ -115,6 +116,9 @@ export function fakeWorld(options: { shards?: number } = {}) {
                 deadLetters: () => {},
                 retries: () => {},
                 latency: () => {},
+                fenceJumped: () => {
+                  counts.jumps++
+                },
                 held: (shard, reason) =>
                   reason ? counts.held.set(shard, reason) : counts.held.delete(shard),
               },
@@ -146,7 +150,15 @@ export function fakeWorld(options: { shards?: number } = {}) {
           clock: () => {},
         },
       },
-      { owner, leaseMs, maxLeases: 100, shardSyncMs: 10_000, initialPosition: 'TRIM_HORIZON' },
+      {
+        owner,
+        leaseMs,
+        handoffMs: 30_000,
+        maxLeases: 100,
+        scanUnitsMax: 500,
+        shardSyncMs: 10_000,
+        initialPosition: 'TRIM_HORIZON',
+      },
     )
     let isDone = false
     const done = me.run({ drain: drain.signal, abandon: abandon.signal }).then(() => {

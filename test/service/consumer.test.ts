@@ -1,5 +1,6 @@
 /** The promises of the consumer, on models and by hand-moved time: what is settled, in which order, and what is not. */
 import { describe, expect, test } from 'vitest'
+import { fenceOf, versionsOf } from '../../src/core/version.ts'
 import { fakeWorld, row } from '../fakes/service.ts'
 
 const SHARD = 'shardId-000000000000'
@@ -163,22 +164,49 @@ describe('held', () => {
     ])
     expect(next.counts.held.size).toBe(0)
   })
+})
 
-  test('a document of an unexplained higher fence holds the shard and is never called superseded', async () => {
+describe('a fence from the future (scenario 06b, trace T1)', () => {
+  test('the tenure jumps above it: the write is not called superseded and no later one is refused', async () => {
     const world = fakeWorld()
-    await world.search.bulk(
-      '{"index":{"_index":"public_t","_id":"1","version":"9000000000000000000","version_type":"external"}}\n{"id":1,"v":"future"}\n',
-    )
-    world.stream.put(SHARD, row('insert', '{"id":1,"v":"now"}'))
+    const future =
+      '{"index":{"_index":"public_t","_id":"1","version":"900000000000000000","version_type":"external"}}'
+    await world.search.bulk(`${future}\n{"id":1,"v":"future"}\n`)
+    for (const v of [1, 2]) world.stream.put(SHARD, row('update', `{"id":1,"v":${v}}`))
     world.stream.put(SHARD, row('insert', '{"id":2}'))
     const worker = world.startWorker('w1')
-    await world.time.advance(100_000)
-    expect(worker.counts.held.get(SHARD)).toBe('unexplained-fence')
-    expect(worker.counts.settled.get('superseded')).toBeUndefined()
-    expect(world.table.items.get(SHARD)!.checkpoint).toBe('TRIM_HORIZON')
-    worker.drain()
-    await world.time.advance(100)
-    expect(worker.isDone()).toBe(true)
-    expect(world.table.items.get(SHARD)).toMatchObject({ checkpoint: 'TRIM_HORIZON', leftBy: 'w1' })
+    await world.time.advance(3000)
+    expect(world.search.found().get('public_t/1')).toBe('{"id":1,"v":2}')
+    expect(worker.counts.jumps).toBe(1)
+    const last = world.stream.put(SHARD, row('update', '{"id":1,"v":3}'))
+    await world.time.advance(3000)
+    expect(world.search.found().get('public_t/1')).toBe('{"id":1,"v":3}')
+    expect(worker.counts.jumps).toBe(1)
+    expect(world.table.items.get(SHARD)).toMatchObject({ checkpoint: last, leaseOwner: 'w1' })
+    expect(world.table.items.get(SHARD)!.fence!).toBeGreaterThan(fenceOf(900_000_000_000_000_000n))
+  })
+
+  test('a descendant of that fence explains it: superseded, no jump (1.4)', async () => {
+    const world = fakeWorld()
+    const worker = world.startWorker('w1')
+    await world.time.advance(2000)
+    const fence = world.table.items.get(SHARD)!.fence! + 1000
+    const child = {
+      leaseKey: 'shardId-000000000009',
+      leaseOwner: 'w2',
+      leaseCounter: 1,
+      checkpoint: '900',
+      ownerSwitchesSinceCheckpoint: 0,
+      childShardIds: [],
+    }
+    world.table.items.set(child.leaseKey, { ...child, parentShardId: [SHARD], fence })
+    await world.search.bulk(
+      `{"index":{"_index":"public_t","_id":"1","version":"${versionsOf(fence)(1)}","version_type":"external"}}\n{"id":1,"v":2}\n`,
+    )
+    world.stream.put(SHARD, row('update', '{"id":1,"v":1}'))
+    await world.time.advance(2000)
+    expect(worker.counts.jumps).toBe(0)
+    expect(Object.fromEntries(worker.counts.settled)).toEqual({ superseded: 1 })
+    expect(world.search.found().get('public_t/1')).toBe('{"id":1,"v":2}')
   })
 })

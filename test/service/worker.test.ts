@@ -155,3 +155,129 @@ describe('leases', () => {
     expect(worker.counts.endings).toEqual(['lost'])
   })
 })
+
+describe('handoff', () => {
+  const owners = (world: ReturnType<typeof fakeWorld>) => {
+    const counts: Record<string, number> = {}
+    for (const { leaseOwner = 'nobody', checkpointOwner } of world.table.items.values()) {
+      if (checkpointOwner === undefined) counts[leaseOwner] = (counts[leaseOwner] ?? 0) + 1
+    }
+    return counts
+  }
+
+  test('a second worker gets its share from the first, which drains, checkpoints and hands over', async () => {
+    const world = fakeWorld({ shards: 4 })
+    const last = world.stream.put(SHARD, row('insert', '{"id":1}'))
+    const first = world.startWorker('w1')
+    await world.time.advance(3000)
+    const second = world.startWorker('w2')
+    await world.time.advance(3000)
+    expect(owners(world)).toEqual({ w1: 2, w2: 2 })
+    expect([first.heldShards().length, second.heldShards().length]).toEqual([2, 2])
+    expect(first.counts.endings).toEqual(['handed-over', 'handed-over'])
+    expect(world.table.items.get(SHARD)!.checkpoint).toBe(last)
+    expect(first.counts.endings).not.toContain('lost')
+  })
+
+  test('three workers on twelve shards: four each, every move by handoff (Shows 4, on models)', async () => {
+    const world = fakeWorld({ shards: 12 })
+    world.startWorker('w1')
+    await world.time.advance(2000)
+    world.startWorker('w2')
+    await world.time.advance(5000)
+    expect(owners(world)).toEqual({ w1: 6, w2: 6 })
+    world.startWorker('w3')
+    await world.time.advance(5000)
+    expect(owners(world)).toEqual({ w1: 4, w2: 4, w3: 4 })
+    await world.time.advance(60_000)
+    expect(owners(world)).toEqual({ w1: 4, w2: 4, w3: 4 })
+  })
+
+  test('records written during a handoff are each applied, in order', async () => {
+    const world = fakeWorld({ shards: 2 })
+    world.startWorker('w1')
+    await world.time.advance(2000)
+    world.startWorker('w2')
+    for (let v = 1; v <= 40; v++) {
+      for (const shard of [SHARD, 'shardId-000000000001'])
+        world.stream.put(shard, row('update', `{"id":"${shard}","v":${v}}`))
+      await world.time.advance(100)
+    }
+    await world.time.advance(2000)
+    expect(owners(world)).toEqual({ w1: 1, w2: 1 })
+    expect([...world.search.found().values()].map(text => JSON.parse(text).v)).toEqual([40, 40])
+  })
+
+  test('a handoff whose owner hangs on OpenSearch is forced after its time, and the late write of the old owner is below', async () => {
+    const world = fakeWorld({ shards: 2 })
+    const first = world.startWorker('w1')
+    await world.time.advance(2000)
+    world.faults.bulk.push('never', 'never')
+    for (const shard of [SHARD, 'shardId-000000000001'])
+      world.stream.put(shard, row('insert', `{"id":"${shard}"}`))
+    await world.time.advance(1000)
+    const second = world.startWorker('w2')
+    await world.time.advance(10_000)
+    expect(second.heldShards()).toEqual([])
+    await world.time.advance(25_000)
+    expect(second.heldShards()).toHaveLength(1)
+    expect(first.counts.endings).toEqual(['lost'])
+    expect(world.search.found().size).toBeGreaterThan(0)
+  })
+
+  test('a worker that leaves while a lease is being handed to it withdraws; the lease is free when it is drained', async () => {
+    const world = fakeWorld({ shards: 2 })
+    world.startWorker('w1')
+    await world.time.advance(2000)
+    world.faults.bulk.push('never', 'never')
+    for (const shard of [SHARD, 'shardId-000000000001'])
+      world.stream.put(shard, row('insert', `{"id":"${shard}"}`))
+    await world.time.advance(1000)
+    const second = world.startWorker('w2')
+    await world.time.advance(2000)
+    expect([...world.table.items.values()].some(({ checkpointOwner }) => checkpointOwner === 'w1')).toBe(true)
+    second.drain()
+    await world.time.advance(100)
+    expect(second.isDone()).toBe(true)
+    expect([...world.table.items.values()].every(({ leaseOwner }) => leaseOwner !== 'w2')).toBe(true)
+  })
+
+  test('assigned by a KCL 3.x leader: a lease handed to us is honoured, one handed away is left (G11)', async () => {
+    const world = fakeWorld({ shards: 1 })
+    const worker = world.startWorker('w1')
+    await world.time.advance(2000)
+    Object.assign(world.table.items.get(SHARD)!, { leaseOwner: 'kcl', checkpointOwner: 'w1' })
+    await world.time.advance(2000)
+    expect(worker.counts.endings).toEqual(['handed-over'])
+    expect(world.table.items.get(SHARD)).toMatchObject({ leaseOwner: 'kcl' })
+    expect(world.table.items.get(SHARD)!.checkpointOwner).toBeUndefined()
+    const item = world.table.items.get(SHARD)!
+    Object.assign(item, { leaseOwner: 'w1', leaseCounter: item.leaseCounter + 1 })
+    const fence = item.fence!
+    await world.time.advance(2000)
+    expect(worker.heldShards()).toEqual([SHARD])
+    expect(item.fence!).toBeGreaterThan(fence)
+  })
+})
+
+describe('ended shards', () => {
+  test('the lease of a parent is deleted once its children have begun, and does not come back', async () => {
+    const world = fakeWorld()
+    world.stream.put(SHARD, row('insert', '{"id":1}'))
+    const [left, right] = world.stream.split(SHARD)
+    for (const child of [left!, right!]) world.stream.put(child, row('insert', `{"id":"${child}"}`))
+    world.startWorker('w1')
+    await world.time.advance(60_000)
+    expect([...world.table.items.keys()].toSorted()).toEqual([left, right])
+    expect(world.table.writes.filter(write => write.startsWith('create'))).toHaveLength(3)
+  })
+
+  test('a lease that was deleted under a running worker is created by the audit, not only by the next sync (76)', async () => {
+    const world = fakeWorld({ shards: 2 })
+    world.startWorker('w1')
+    await world.time.advance(3000)
+    world.table.items.delete(SHARD)
+    await world.time.advance(30_000)
+    expect(world.table.items.get(SHARD)).toMatchObject({ leaseOwner: 'w1' })
+  })
+})

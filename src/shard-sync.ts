@@ -1,0 +1,67 @@
+/**
+ * Compares the stream's shards with the lease table: creates leases that are missing, parents first, and deletes those
+ * that nobody needs any more. Every worker may do it at any time, for each step is one conditional write.
+ */
+import type { Clock } from './clock.ts'
+import { deletableLeases, type InitialPosition, type Lease, parentFences } from './core/lease.ts'
+import { missingLeases, type Shard } from './core/shard.ts'
+import { nextFence } from './core/version.ts'
+import type { ChildShard } from './shard-reader.ts'
+
+export type ShardSyncParts = {
+  list: () => Promise<Lease[]>
+  create: (lease: Lease) => Promise<boolean>
+  remove: (lease: Lease) => Promise<void>
+  listShards: () => Promise<Shard[]>
+  /** When a lease was last seen in the table, by the monotonic clock. */
+  lastSeenMs: (leaseKey: string) => number | undefined
+  serverNow: () => number
+  clock: Clock
+  log: { info(fields: object, text: string): void }
+}
+
+export function shardSync(
+  parts: ShardSyncParts,
+  settings: { leaseMs: number; initialPosition: InitialPosition },
+) {
+  function newLease(shard: ChildShard, checkpoint: string, leases: readonly Lease[]): Lease {
+    const { shardId, parents, startingHashKey, endingHashKey } = shard
+    const lease: Lease = {
+      leaseKey: shardId,
+      leaseCounter: 0,
+      checkpoint,
+      ownerSwitchesSinceCheckpoint: 0,
+      parentShardId: parents,
+      childShardIds: [],
+      startingHashKey,
+      endingHashKey,
+    }
+    const nowMs = parts.serverNow()
+    return { ...lease, fence: nextFence({ own: 0, parents: parentFences(lease, leases), nowMs }) }
+  }
+
+  return {
+    /** The leases of the children of a shard that ends. One that is there already is left as it is. */
+    async createChildren(children: readonly ChildShard[]): Promise<void> {
+      const leases = await parts.list()
+      for (const child of children) await parts.create(newLease(child, 'TRIM_HORIZON', leases))
+    },
+
+    async sync(): Promise<void> {
+      const leases = await parts.list()
+      const shards = await parts.listShards()
+      for (const { shard, checkpoint } of missingLeases(shards, leases, settings.initialPosition)) {
+        // The former owner of an item that vanished may still be writing; it fences itself within one lease time.
+        const seenMs = parts.lastSeenMs(shard.shardId)
+        if (seenMs !== undefined && parts.clock.monotonic() - seenMs < settings.leaseMs) continue
+        if (await parts.create(newLease(shard, checkpoint, leases))) {
+          parts.log.info({ shardId: shard.shardId, checkpoint }, 'lease created')
+        }
+      }
+      for (const lease of deletableLeases(leases, new Set(shards.map(({ shardId }) => shardId)))) {
+        await parts.remove(lease)
+        parts.log.info({ shardId: lease.leaseKey }, 'lease of an ended shard deleted')
+      }
+    },
+  }
+}

@@ -138,6 +138,17 @@ export const settings = {
     { min: 1000, max: 3_600_000 },
     'How often the list of shards is compared with the leases.',
   ),
+  ON_TRIMMED: oneOf(
+    ['hold', 'continue'],
+    'hold',
+    'What to do when retention has passed a checkpoint, so that records may be missing: hold the shard, or go on with what is left.',
+  ),
+  STALL_MS: whole(
+    300_000,
+    'ms',
+    { min: 1000, max: 86_400_000 },
+    'A shard of which no read has succeeded for this long is left to another worker.',
+  ),
   POLL_MS: whole(
     250,
     'ms',

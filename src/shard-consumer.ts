@@ -32,7 +32,12 @@ export type ConsumerParts = Omit<ReaderParts, 'log'> &
     }
   }
 
-export type ConsumerSettings = PageWriterSettings & ReaderSettings & { checkpointMs: number }
+export type ConsumerSettings = PageWriterSettings &
+  ReaderSettings & {
+    checkpointMs: number
+    /** What to do when retention has passed the checkpoint: records may be missing, and nothing in the stream tells. */
+    onTrimmed: 'hold' | 'continue'
+  }
 
 /** `drain`: finish what is in hand and leave. `abandon`: leave now; what is in hand stays unsettled. */
 export type StopSignals = { drain: AbortSignal; abandon: AbortSignal }
@@ -57,9 +62,9 @@ export async function consumeShard(
   let checkpointedAtMs = clock.monotonic()
   const unwatch = metrics.watch(shardId, () => ahead + writer.unsettled(), tenure.fence())
 
-  async function readAhead(): Promise<ReadPage | undefined> {
+  async function readAhead(): Promise<ReadPage | 'stalled' | undefined> {
     const page = await reader.next(leaving)
-    if (page) {
+    if (page && page !== 'stalled') {
       ahead = page.records.length
       metrics.received(shardId, page.records.length, page.bytes)
       metrics.behind(shardId, page.behindMs / 1000)
@@ -106,6 +111,35 @@ export async function consumeShard(
     return tenure.lost.aborted ? 'lost' : tenure.leaving.aborted ? 'handed-over' : 'left'
   }
 
+  /** Retention has passed the checkpoint. @returns whether to go on; by default the shard is held until an operator decides */
+  async function passTrimmed(): Promise<boolean> {
+    const hold = {
+      reason: 'trimmed',
+      table: 'all tables of this shard',
+      found: `the record at checkpoint ${tenure.start} has left the stream: later ones may have left with it`,
+      expected: 'a checkpoint within the retention of the stream',
+      remedy:
+        'load the tables anew or compare them with their indices; then start with ON_TRIMMED=continue, and raise the retention',
+    }
+    log.error(
+      { shardId, ...hold },
+      settings.onTrimmed === 'hold' ? 'shard held' : 'went on although records may be missing',
+    )
+    if (settings.onTrimmed === 'continue') return true
+    metrics.held(shardId, 'trimmed')
+    while (!leaving.aborted) await clock.sleep(settings.heldRetryMs, leaving)
+    return false
+  }
+
+  async function giveUp(): Promise<Ending> {
+    log.error(
+      { shardId, stallMs: settings.stallMs },
+      'no read has succeeded for too long: leaving the shard to another worker',
+    )
+    const ending = await leave()
+    return ending === 'left' ? 'stalled' : ending
+  }
+
   async function endShard(children: readonly ChildShard[]): Promise<Ending> {
     // Children first: if we die in between, the parent is read to its end again and they are simply there.
     for (;;) {
@@ -121,11 +155,12 @@ export async function consumeShard(
     return (await tenure.shardEnd(children.map(child => child.shardId))) ? 'shard-end' : 'lost'
   }
 
-  let coming: Promise<ReadPage | undefined> | undefined = readAhead()
+  let coming: Promise<ReadPage | 'stalled' | undefined> | undefined = readAhead()
   try {
     for (;;) {
-      const page: ReadPage | undefined = await coming
-      if (!page || leaving.aborted) return await leave()
+      const page: ReadPage | 'stalled' | undefined = await coming
+      if (page === 'stalled') return await giveUp()
+      if (!page || leaving.aborted || (page.isTrimmed && !(await passTrimmed()))) return await leave()
       writer.accept(page.records.length)
       ahead = 0
       // Each record takes an ordinal; a tenure that could run out of them ends, and the next one has a new fence.
@@ -141,7 +176,7 @@ export async function consumeShard(
     }
   } finally {
     // What was read ahead and never taken in hand goes back; nobody waits for it.
-    void coming?.then(page => page?.release())
+    void coming?.then(page => page !== 'stalled' && page?.release())
     unwatch()
   }
 }

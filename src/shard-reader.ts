@@ -44,12 +44,20 @@ export type ReaderParts = {
   onRead: (read: { outcome: 'ok' | 'expired' | 'throttled' | 'failed'; seconds: number }) => void
 }
 
-export type ReaderSettings = { pollMs: number; limit: number; retry: { firstMs: number; maxMs: number } }
+export type ReaderSettings = {
+  /** Without a successful read for this long the shard is given up. */
+  stallMs: number
+  pollMs: number
+  limit: number
+  retry: { firstMs: number; maxMs: number }
+}
 
 export type ReadPage = {
   records: StreamRecord[]
   bytes: number
   behindMs: number
+  /** The record at the position we opened at was not there any more: retention passed it, and perhaps others after it. */
+  isTrimmed: boolean
   /** Set on the last page of a shard that ended. */
   end: { children: ChildShard[] } | undefined
   /** Gives the page's bytes back to the budget; once. */
@@ -68,13 +76,17 @@ export function shardReader(parts: ReaderParts, shardId: string, start: string, 
   let position = start
   let iterator: string | undefined
   let nextReadMs = 0
+  let isOpened = false
   let expectedBytes = ANSWER_BYTES_MAX
 
   const isNumber = () => /^\d+$/.test(position)
 
   /** One read. @returns undefined when the iterator had expired and the same place must be opened anew */
   async function readOnce(): Promise<ReadPage | undefined> {
-    iterator ??= await parts.open(shardId, position)
+    if (iterator === undefined) {
+      iterator = await parts.open(shardId, position)
+      isOpened = true
+    }
     if (iterator === undefined) throw new Error(`Kinesis gave no iterator for ${shardId}`)
     const startedAtMs = clock.monotonic()
     const answer = await parts.read(iterator, settings.limit)
@@ -88,13 +100,24 @@ export function shardReader(parts: ReaderParts, shardId: string, start: string, 
     }
     if (answer.kind === 'gone') {
       log.warn({ shardId, position }, 'the stream no longer has this shard; taken as its end')
-      return { records: [], bytes: 0, behindMs: 0, end: { children: [] }, release: () => {} }
+      return {
+        records: [],
+        bytes: 0,
+        behindMs: 0,
+        isTrimmed: false,
+        end: { children: [] },
+        release: () => {},
+      }
     }
     const isEnd = answer.next === undefined
     // Kinesis always names the children of a shard that ended; an end without them is a fault of the answer.
     if (isEnd && answer.children.length === 0)
       throw new Error(`Kinesis ended ${shardId} without naming its children`)
     iterator = answer.next
+    // Opened at a number, the record of that number comes first, unless retention has passed it.
+    const first = answer.records[0]
+    const isTrimmed = isOpened && isNumber() && first !== undefined && first.sequenceNumber !== position
+    if (first) isOpened = false
     const records = isNumber()
       ? answer.records.filter(record => isAfter(record.sequenceNumber, position))
       : answer.records
@@ -106,6 +129,7 @@ export function shardReader(parts: ReaderParts, shardId: string, start: string, 
       records,
       bytes,
       behindMs: answer.behindMs,
+      isTrimmed,
       end: isEnd ? { children: answer.children } : undefined,
       release: () => budget.release(bytes),
     }
@@ -120,8 +144,12 @@ export function shardReader(parts: ReaderParts, shardId: string, start: string, 
     nextReadMs = clock.monotonic() + READ_SPACING_MS + backoffMs(attempt, parts.random(), settings.retry)
   }
 
-  /** The next page, perhaps empty; undefined once the signal says to stop. */
-  async function next(signal: AbortSignal): Promise<ReadPage | undefined> {
+  /**
+   * The next page, perhaps empty; undefined once the signal says to stop, `stalled` when reads have failed for the stall
+   * time: another worker may be able to.
+   */
+  async function next(signal: AbortSignal): Promise<ReadPage | 'stalled' | undefined> {
+    let failingSinceMs: number | undefined
     for (let attempt = 0; ; ) {
       await clock.sleep(Math.max(0, nextReadMs - clock.monotonic()), signal)
       const reserved = expectedBytes
@@ -130,6 +158,7 @@ export function shardReader(parts: ReaderParts, shardId: string, start: string, 
       try {
         page = await untilAborted(readOnce(), signal)
       } catch (error) {
+        failingSinceMs ??= clock.monotonic()
         waitAfter(error, attempt++)
       }
       // The page keeps the bytes it really has; an answer that arrives after the signal is never seen by anybody.
@@ -139,6 +168,8 @@ export function shardReader(parts: ReaderParts, shardId: string, start: string, 
         return page
       }
       if (signal.aborted) return undefined
+      if (failingSinceMs !== undefined && clock.monotonic() - failingSinceMs > settings.stallMs)
+        return 'stalled'
     }
   }
 

@@ -12,6 +12,7 @@ export type ShardSyncParts = {
   list: () => Promise<Lease[]>
   create: (lease: Lease) => Promise<boolean>
   remove: (lease: Lease) => Promise<void>
+  setRange: (leaseKey: string, range: { startingHashKey: string; endingHashKey: string }) => Promise<void>
   listShards: () => Promise<Shard[]>
   /** When a lease was last seen in the table, by the monotonic clock. */
   lastSeenMs: (leaseKey: string) => number | undefined
@@ -57,6 +58,10 @@ export function shardSync(
         if (await parts.create(newLease(shard, checkpoint, leases))) {
           parts.log.info({ shardId: shard.shardId, checkpoint }, 'lease created')
         }
+      }
+      for (const { leaseKey, startingHashKey } of leases) {
+        const shard = shards.find(({ shardId }) => shardId === leaseKey)
+        if (startingHashKey === undefined && shard) await parts.setRange(leaseKey, shard)
       }
       for (const lease of deletableLeases(leases, new Set(shards.map(({ shardId }) => shardId)))) {
         await parts.remove(lease)

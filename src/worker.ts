@@ -33,6 +33,7 @@ export type LeaseTable = {
   startHandoff: (lease: Lease, next: string) => Promise<boolean>
   cancelHandoff: (leaseKey: string, next: string) => Promise<void>
   remove: (lease: Lease) => Promise<void>
+  setRange: (leaseKey: string, range: { startingHashKey: string; endingHashKey: string }) => Promise<void>
   serverNow: () => number
   clockOffsetMs: () => number | undefined
 }
@@ -112,6 +113,7 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
       list,
       create: table.create,
       remove: table.remove,
+      setRange: table.setRange,
       listShards: parts.listShards,
       lastSeenMs: leaseKey => lastSeenMs.get(leaseKey),
       serverNow: table.serverNow,

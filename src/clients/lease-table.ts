@@ -249,6 +249,19 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
     })
   }
 
+  /** Fills in the hash range of a lease that has none (KCL 1.x wrote such); never makes an item that is gone. */
+  async function setRange(
+    leaseKey: string,
+    range: { startingHashKey: string; endingHashKey: string },
+  ): Promise<void> {
+    await conditionally({
+      leaseKey,
+      update: 'SET startingHashKey = :start, endingHashKey = :end',
+      condition: 'attribute_exists(leaseKey)',
+      values: { ':start': range.startingHashKey, ':end': range.endingHashKey },
+    })
+  }
+
   /** Deletes an ended lease; one that has changed since it was looked at stays. */
   async function remove(lease: Lease): Promise<void> {
     try {
@@ -334,6 +347,7 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
     write,
     startHandoff,
     cancelHandoff,
+    setRange,
     remove,
     check,
     /** The table's own time, ms since 1970-01-01Z; the local clock before the first answer with a Date header. */

@@ -98,6 +98,8 @@ export async function run(config: Config, log: Logger, version: string, signals:
             stream: config.STREAM_NAME,
             service: version,
             pollMs: config.POLL_MS,
+            stallMs: config.STALL_MS,
+            onTrimmed: config.ON_TRIMMED,
             limit: config.GET_RECORDS_LIMIT,
             checkpointMs: config.CHECKPOINT_MS,
             heldRetryMs: config.HELD_RETRY_MS,

@@ -109,6 +109,13 @@ export function fakeLeaseTable(now: () => number) {
       const item = items.get(leaseKey)
       if (item?.leaseOwner === next && item.checkpointOwner !== undefined) delete item.leaseOwner
     },
+    async setRange(
+      leaseKey: string,
+      range: { startingHashKey: string; endingHashKey: string },
+    ): Promise<void> {
+      const item = items.get(leaseKey)
+      if (item) Object.assign(item, range)
+    },
     async remove(lease: Lease): Promise<void> {
       const item = items.get(lease.leaseKey)
       if (item?.leaseCounter !== lease.leaseCounter || item.checkpoint !== SHARD_END) return

@@ -81,7 +81,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
           consumeShard(
             {
               open: stream.open,
-              read: stream.read,
+              read: (iterator, limit) => stream.read(iterator, limit),
               write: writer.write,
               sendLetters: async sealed => {
                 if (faults.queueAway) throw new Error('the queue is away')
@@ -129,6 +129,8 @@ export function fakeWorld(options: { shards?: number } = {}) {
               stream: 'fake',
               service: 'test',
               pollMs: 250,
+              stallMs: 300_000,
+              onTrimmed: 'hold',
               limit: 100,
               checkpointMs: 0,
               heldRetryMs: 30_000,

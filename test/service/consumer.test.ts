@@ -210,3 +210,99 @@ describe('a fence from the future (scenario 06b, trace T1)', () => {
     expect(world.search.found().get('public_t/1')).toBe('{"id":1,"v":2}')
   })
 })
+
+describe('reading', () => {
+  test('a checkpoint that retention has passed holds the shard loudly, and goes on only when told (F27)', async () => {
+    const world = fakeWorld()
+    const first = world.stream.put(SHARD, row('insert', '{"id":1}'))
+    world.startWorker('w1').drain()
+    await world.time.advance(1000)
+    const gone = String(Number(first) - 1)
+    const worker = world.startWorker('w2')
+    await world.time.advance(2000)
+    worker.drain()
+    await world.time.advance(1000)
+    Object.assign(world.table.items.get(SHARD)!, { checkpoint: gone })
+    const held = world.startWorker('w3')
+    await world.time.advance(60_000)
+    expect(held.counts.held.get(SHARD)).toBe('trimmed')
+    expect(held.logs.filter(({ text }) => text === 'shard held')).toHaveLength(1)
+    expect(world.table.items.get(SHARD)).toMatchObject({ checkpoint: gone, leaseOwner: 'w3' })
+  })
+
+  test('a record at or before the checkpoint is dropped, the next one is not (107, 118)', async () => {
+    const world = fakeWorld()
+    const first = world.stream.put(SHARD, row('insert', '{"id":1}'))
+    world.stream.put(SHARD, row('insert', '{"id":2}'))
+    world.table.items.set(SHARD, {
+      leaseKey: SHARD,
+      leaseCounter: 0,
+      checkpoint: first,
+      ownerSwitchesSinceCheckpoint: 0,
+      parentShardId: [],
+      childShardIds: [],
+    })
+    world.startWorker('w1')
+    await world.time.advance(2000)
+    expect([...world.search.found().keys()]).toEqual(['public_t/2'])
+  })
+
+  test('a shard whose reads fail for the stall time is left to another worker', async () => {
+    const world = fakeWorld()
+    const { read } = world.stream
+    const worker = world.startWorker('w1')
+    await world.time.advance(1000)
+    world.stream.read = async () => {
+      throw new Error('no route')
+    }
+    await world.time.advance(290_000)
+    expect(worker.counts.endings).toEqual([])
+    await world.time.advance(15_000)
+    expect(worker.counts.endings).toContain('stalled')
+    world.stream.read = read
+    world.stream.put(SHARD, row('insert', '{"id":1}'))
+    await world.time.advance(5000)
+    expect(world.search.found().size).toBe(1)
+  })
+
+  test('an expired iterator is opened anew after the last record read (113, F22)', async () => {
+    const world = fakeWorld()
+    const { read } = world.stream
+    world.stream.put(SHARD, row('insert', '{"id":1}'))
+    const worker = world.startWorker('w1')
+    await world.time.advance(2000)
+    let isExpired = true
+    world.stream.read = async (iterator, limit) => {
+      if (!isExpired) return read(iterator, limit)
+      isExpired = false
+      return { kind: 'expired' }
+    }
+    world.stream.put(SHARD, row('insert', '{"id":2}'))
+    await world.time.advance(2000)
+    expect(Object.fromEntries(worker.counts.settled)).toEqual({ indexed: 2 })
+  })
+
+  test('an end without children is not believed: the same call is made again (111)', async () => {
+    const world = fakeWorld()
+    const { read } = world.stream
+    let lies = 2
+    world.stream.read = async (iterator, limit) => {
+      const page = await read(iterator, limit)
+      return lies-- > 0 && page.kind === 'records' ? { ...page, next: undefined, children: [] } : page
+    }
+    world.stream.put(SHARD, row('insert', '{"id":1}'))
+    const worker = world.startWorker('w1')
+    await world.time.advance(5000)
+    expect(Object.fromEntries(worker.counts.settled)).toEqual({ indexed: 1 })
+    expect(worker.counts.endings).toEqual([])
+  })
+
+  test('a shard that is gone from the stream ends without children (88, 109)', async () => {
+    const world = fakeWorld()
+    world.stream.read = async () => ({ kind: 'gone' })
+    const worker = world.startWorker('w1')
+    await world.time.advance(1000)
+    expect(worker.counts.endings).toEqual(['shard-end'])
+    expect(world.table.items.get(SHARD)!.checkpoint).toBe('SHARD_END')
+  })
+})

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { Lease } from '../../src/core/lease.ts'
 import type { fakeLeaseTable } from '../fakes/lease-table.ts'
 
-export type TableUnderTest = Omit<ReturnType<typeof fakeLeaseTable>, 'items' | 'writes'>
+export type TableUnderTest = Omit<ReturnType<typeof fakeLeaseTable>, 'items' | 'writes' | 'once' | 'refusal'>
 
 export function newLease(leaseKey: string, given: Partial<Lease> = {}): Lease {
   return {
@@ -105,7 +105,7 @@ export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
     expect(await table.write({ ...hold, counter: 99 }, { kind: 'renew' }, false)).toBe('lost')
   })
 
-  test('a write under another fence or owner is refused although the counter fits', async () => {
+  test('a write under another fence or owner is refused although the counter fits (13, 17, 26)', async () => {
     const table = await make()
     const hold = await taken(table, 'a')
     expect(await table.write({ ...hold, fence: 19 }, { kind: 'checkpoint', checkpoint: '5' }, false)).toBe(
@@ -218,6 +218,28 @@ export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
       await table.write({ ...hold, isLeaving: true }, { kind: 'evict', checkpoint: undefined }, false),
     ).toBe('landed')
     expect((await table.get('a'))!.checkpointOwner).toBeUndefined()
+  })
+
+  test('a hold of an earlier tenure writes nothing although the lease is held again by the same worker (27)', async () => {
+    const table = await make()
+    const before = await taken(table, 'a')
+    await table.write(before, { kind: 'evict', checkpoint: undefined }, false)
+    const counter = await table.take((await table.get('a'))!, { owner: 'w1', fence: 30, mode: 'take' })
+    expect(
+      await table.write({ ...before, counter: counter! }, { kind: 'checkpoint', checkpoint: '9' }, false),
+    ).toBe('lost')
+    expect((await table.get('a'))!.checkpoint).toBe('TRIM_HORIZON')
+  })
+
+  test('filling in the hash range changes nothing else and never makes an item (18, 19)', async () => {
+    const table = await make()
+    const { startingHashKey: _, endingHashKey: __, ...bare } = newLease('a')
+    await table.create(bare)
+    const range = { startingHashKey: '5', endingHashKey: '9' }
+    await table.setRange('a', range)
+    await table.setRange('gone', range)
+    expect(await table.get('a')).toEqual({ ...bare, ...range })
+    expect(await table.get('gone')).toBeUndefined()
   })
 
   test('a jump raises the fence of the hold; the one before it no longer writes', async () => {

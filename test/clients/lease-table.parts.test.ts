@@ -81,7 +81,7 @@ describe('wire format', () => {
     expect(Item).toEqual({ ...theirs, leaseCounter: 7, checkpoint: '8', fence: 20, leftBy: 'w1' })
   })
 
-  test('items that are not leases are left alone, corrupt ones are counted (140, G1)', async () => {
+  test('items that are not leases are left alone, corrupt ones are counted (32, 140, G1)', async () => {
     const tableName = await createTable()
     await documents.send(
       new PutCommand({

@@ -90,6 +90,13 @@ describe('what to take', () => {
     expect(plan([lease('a'), lease('b'), lease('c'), lease('d', { leaseOwner: 'w2' })]).take).toHaveLength(2)
   })
 
+  test('a worker whose leases have all expired does not count, we always do (49)', () => {
+    const leases = [lease('a', { leaseOwner: 'w2' }), lease('b'), lease('c'), lease('d')]
+    const observed = observe(new Map(), leases, 0)
+    expect(plan(leases, { observed, at: 0 }).take).toHaveLength(2)
+    expect(plan(leases, { observed, at: leaseMs + 1 }).take).toHaveLength(4)
+  })
+
   test('the maximum caps the share (50)', () => {
     expect(plan([lease('a'), lease('b'), lease('c')], { maxLeases: 1 }).take).toHaveLength(1)
   })
@@ -126,7 +133,7 @@ describe('what to take', () => {
     expect(plan(five.map(({ leftBy: _, ...rest }) => rest)).take).toHaveLength(3)
   })
 
-  test('a lease with our own id and no tenure is begun anew, not renewed (31, overruled)', () => {
+  test('a lease with our own id and no tenure is begun anew, not renewed; not while another still checkpoints (31, 35)', () => {
     expect(keys(plan([lease('a', { leaseOwner: 'me' })]).adopt)).toEqual(['a'])
     expect(keys(plan([lease('a', { leaseOwner: 'me' })], { held: ['a'] }).adopt)).toEqual([])
     expect(keys(plan([lease('a', { leaseOwner: 'me', checkpointOwner: 'w2' })]).adopt)).toEqual([])

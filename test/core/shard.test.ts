@@ -54,7 +54,7 @@ const withLeases = (...ids: string[]) =>
   ids.map(id => lease(id, { parentShardId: graphA.find(({ shardId }) => shardId === id)?.parents ?? [] }))
 
 describe('which leases must exist', () => {
-  test('an empty table gets the oldest level of the stream, in order of sequence numbers (59, 64, 73)', () => {
+  test('an empty table gets the oldest level of the stream, in order of sequence numbers, closed shards too (59, 64, 71, 73)', () => {
     expect(created(graphA, [])).toEqual(['0', '1', '2', '3', '4', '5'].map(id => `${id} TRIM_HORIZON`))
   })
 
@@ -94,6 +94,13 @@ describe('which leases must exist', () => {
 
   test('a parent that has left the stream is not waited for (72)', () => {
     expect(created([shard('7', ['5'])], [])).toEqual(['7 TRIM_HORIZON'])
+  })
+
+  test('a child of an open parent waits for it, the others are created (65, 66)', () => {
+    expect(created([shard('1'), shard('2', ['1']), shard('3')], [])).toEqual([
+      '1 TRIM_HORIZON',
+      '3 TRIM_HORIZON',
+    ])
   })
 
   test('no shards: none (63)', () => {
@@ -153,7 +160,7 @@ describe('from LATEST (the table of the shard sync cases)', () => {
     ['61', graphB, '5', '', ''],
     ['61', graphB, '0,1,2,3,4,5', '', ''],
     ['62', graphB, '', '9,10', '0,1'],
-  ] as const)('case %s', (_, graph, leases, latest, trimHorizon) => {
+  ] as const)('case %s of the table (51-62)', (_, graph, leases, latest, trimHorizon) => {
     expect(ids(graph, leases, 'LATEST')).toBe(latest)
     if (trimHorizon !== undefined) expect(ids(graph, leases, 'TRIM_HORIZON')).toBe(trimHorizon)
   })

@@ -1,4 +1,8 @@
-/** A lease table in memory. It answers the contract test of the real one (test/clients/lease-table.contract.ts). */
+/**
+ * A lease table in memory. It answers the contract test of the real one (test/clients/lease-table.contract.ts).
+ *
+ * `once` has the conditional writes without the second look at a refusal: the simulation puts a network between the two.
+ */
 import {
   type Hold,
   type Lease,
@@ -19,7 +23,8 @@ export function fakeLeaseTable(now: () => number) {
   }
 
   /** Whether a write that was sent before has landed then. */
-  function isLanded(item: Lease, hold: Hold, change: OwnerWrite, checkpoint: string | undefined): boolean {
+  function isLanded(item: Lease, hold: Hold, change: OwnerWrite): boolean {
+    const checkpoint = checkpointOf(change)
     const named = hold.isLeaving ? item.checkpointOwner : item.leaseOwner
     return (
       item.fence === (change.kind === 'jump' ? change.fence : hold.fence) &&
@@ -33,26 +38,21 @@ export function fakeLeaseTable(now: () => number) {
     )
   }
 
-  return {
-    items,
-    /** Every write that landed, in order, in words; renewals left out. */
-    writes,
-    list: async () => ({
-      leases: structuredClone([...items.values()]),
-      corrupt: 0,
-      units: Math.ceil(items.size / 8),
-    }),
-    get: async (leaseKey: string) => structuredClone(items.get(leaseKey)),
-    async create(lease: Lease): Promise<boolean> {
-      if (items.has(lease.leaseKey)) return false
-      items.set(lease.leaseKey, structuredClone(lease))
-      writes.push(`create ${lease.leaseKey} ${lease.checkpoint}`)
-      return true
-    },
-    async take(
-      lease: Lease,
-      claim: { owner: string; fence: number; mode: TakeMode },
-    ): Promise<number | undefined> {
+  /** What an owner's write that was refused turns out to be, by the item as it is then. */
+  function refusal(
+    hold: Hold,
+    change: OwnerWrite,
+    item: Lease | undefined,
+    mayHaveLanded: boolean,
+  ): WriteResult {
+    if (!item) return 'lost'
+    const isOfHold = item.fence === hold.fence && item.leaseCounter === hold.counter
+    if (isOfHold && item.checkpointOwner === hold.owner) return 'leaving'
+    return mayHaveLanded && isLanded(item, hold, change) ? 'landed' : 'lost'
+  }
+
+  const once = {
+    take(lease: Lease, claim: { owner: string; fence: number; mode: TakeMode }): number | undefined {
       const item = items.get(lease.leaseKey)
       if (!item || !isSeen(item, lease, claim.owner, claim.mode) || (item.fence ?? -1) >= claim.fence)
         return undefined
@@ -68,21 +68,12 @@ export function fakeLeaseTable(now: () => number) {
       writes.push(`${claim.mode} ${lease.leaseKey} by ${claim.owner}`)
       return item.leaseCounter
     },
-    async write(hold: Hold, change: OwnerWrite, mayHaveLanded: boolean): Promise<WriteResult> {
+    write(hold: Hold, change: OwnerWrite): boolean {
       const item = items.get(hold.leaseKey)
-      if (!item) return 'lost'
-      const checkpoint =
-        change.kind === 'shard-end' ? SHARD_END : 'checkpoint' in change ? change.checkpoint : undefined
-      const named = hold.isLeaving ? item.checkpointOwner : item.leaseOwner
-      if (item.leaseCounter !== hold.counter || item.fence !== hold.fence || named !== hold.owner) {
-        if (
-          item.fence === hold.fence &&
-          item.leaseCounter === hold.counter &&
-          item.checkpointOwner === hold.owner
-        )
-          return 'leaving'
-        return mayHaveLanded && isLanded(item, hold, change, checkpoint) ? 'landed' : 'lost'
-      }
+      const named = hold.isLeaving ? item?.checkpointOwner : item?.leaseOwner
+      if (item?.leaseCounter !== hold.counter || item.fence !== hold.fence || named !== hold.owner)
+        return false
+      const checkpoint = checkpointOf(change)
       item.leaseCounter++
       if (checkpoint !== undefined) Object.assign(item, { checkpoint, ownerSwitchesSinceCheckpoint: 0 })
       if (change.kind === 'shard-end') item.childShardIds = [...change.children]
@@ -96,15 +87,40 @@ export function fakeLeaseTable(now: () => number) {
       }
       if (change.kind !== 'renew')
         writes.push(`${change.kind} ${hold.leaseKey}${checkpoint === undefined ? '' : ` ${checkpoint}`}`)
-      return 'landed'
+      return true
     },
-    async startHandoff(lease: Lease, next: string): Promise<boolean> {
+    startHandoff(lease: Lease, next: string): boolean {
       const item = items.get(lease.leaseKey)
       if (!item || item.leaseOwner !== lease.leaseOwner || item.checkpointOwner !== undefined) return false
       Object.assign(item, { checkpointOwner: item.leaseOwner, leaseOwner: next })
       writes.push(`handoff ${lease.leaseKey} to ${next}`)
       return true
     },
+  }
+
+  return {
+    items,
+    /** Every write that landed, in order, in words; renewals left out. */
+    writes,
+    once,
+    refusal,
+    list: async () => ({
+      leases: [...items.values()].map(copyOf),
+      corrupt: 0,
+      units: Math.ceil(items.size / 8),
+    }),
+    get: async (leaseKey: string) => copyOf(items.get(leaseKey)),
+    async create(lease: Lease): Promise<boolean> {
+      if (items.has(lease.leaseKey)) return false
+      items.set(lease.leaseKey, copyOf(lease))
+      writes.push(`create ${lease.leaseKey} ${lease.checkpoint}`)
+      return true
+    },
+    take: async (lease: Lease, claim: { owner: string; fence: number; mode: TakeMode }) =>
+      once.take(lease, claim),
+    write: async (hold: Hold, change: OwnerWrite, mayHaveLanded: boolean): Promise<WriteResult> =>
+      once.write(hold, change) ? 'landed' : refusal(hold, change, items.get(hold.leaseKey), mayHaveLanded),
+    startHandoff: async (lease: Lease, next: string) => once.startHandoff(lease, next),
     async cancelHandoff(leaseKey: string, next: string): Promise<void> {
       const item = items.get(leaseKey)
       if (item?.leaseOwner === next && item.checkpointOwner !== undefined) delete item.leaseOwner
@@ -125,4 +141,12 @@ export function fakeLeaseTable(now: () => number) {
     serverNow: now,
     clockOffsetMs: () => 0 as number | undefined,
   }
+}
+
+function checkpointOf(change: OwnerWrite): string | undefined {
+  return change.kind === 'shard-end' ? SHARD_END : 'checkpoint' in change ? change.checkpoint : undefined
+}
+
+function copyOf<Item extends Lease | undefined>(item: Item): Item {
+  return item && { ...item, parentShardId: [...item.parentShardId], childShardIds: [...item.childShardIds] }
 }

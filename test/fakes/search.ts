@@ -27,23 +27,42 @@ export function fakeSearch() {
       new Map(
         [...documents].flatMap(([key, { document }]) => (document === undefined ? [] : [[key, document]])),
       ),
+    apply,
     async bulk(body: string): Promise<BulkAnswer> {
-      const lines = body.trimEnd().split('\n')
-      const items: Item[] = []
-      const seen: string[] = []
-      for (let at = 0; at < lines.length; at++) {
-        const [kind, action] = Object.entries(JSON.parse(lines[at]!))[0] as [
-          'index' | 'delete',
-          Record<string, string>,
-        ]
-        const key = `${action._index}/${action._id}`
-        seen.push(`${kind} ${key}`)
-        items.push(apply(kind, key, BigInt(action.version!), kind === 'index' ? lines[++at] : undefined))
+      const actions = actionsOf(body)
+      requests.push(actions.map(({ kind, key }) => `${kind} ${key}`))
+      return {
+        kind: 'items',
+        items: actions.map(({ kind, key, version, document }) => apply(kind, key, version, document)),
       }
-      requests.push(seen)
-      return { kind: 'items', items }
     },
   }
+}
+
+export type BulkAction = {
+  kind: 'index' | 'delete'
+  /** `index/id` */
+  key: string
+  version: bigint
+  document: string | undefined
+}
+
+export function actionsOf(body: string): BulkAction[] {
+  const lines = body.trimEnd().split('\n')
+  const actions: BulkAction[] = []
+  for (let at = 0; at < lines.length; at++) {
+    const [kind, action] = Object.entries(JSON.parse(lines[at]!))[0] as [
+      'index' | 'delete',
+      Record<string, string>,
+    ]
+    actions.push({
+      kind,
+      key: `${action._index}/${action._id}`,
+      version: BigInt(action.version!),
+      document: kind === 'index' ? lines[++at] : undefined,
+    })
+  }
+  return actions
 }
 
 /** What the mapping of the contract test refuses: `n` is a number there. */

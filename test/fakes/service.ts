@@ -73,10 +73,11 @@ export function fakeWorld(options: { shards?: number } = {}) {
       {
         table: {
           ...table,
+          create: lease => table.create(lease),
           take: (lease, claim) => (faults.tableAway ? Promise.reject(away()) : table.take(lease, claim)),
           write: (...call) => (faults.tableAway ? Promise.reject(away()) : table.write(...call)),
         },
-        listShards: stream.listShards,
+        listShards: () => stream.listShards(),
         consume: (tenure, stop) =>
           consumeShard(
             {

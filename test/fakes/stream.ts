@@ -1,6 +1,7 @@
-/** A stream in memory: shards, records, splits. It answers the contract test of the real one (test/clients/stream.contract.ts). */
+/** A stream in memory: shards, records, splits, merges. It answers the contract test of the real one (test/clients/stream.contract.ts). */
+import { createHash } from 'node:crypto'
 import type { StreamPage } from '../../src/clients/kinesis.ts'
-import { isAfter, type Shard } from '../../src/core/shard.ts'
+import { isAfter, LAST_HASH_KEY, type Shard } from '../../src/core/shard.ts'
 
 export function fakeStream(shardCount: number) {
   const shards: Shard[] = []
@@ -25,7 +26,12 @@ export function fakeStream(shardCount: number) {
     records.set(shardId, [])
     return shard
   }
-  for (let at = 0n; at < BigInt(shardCount); at++) add([], String(at * size), String((at + 1n) * size - 1n))
+  for (let at = 0n; at < BigInt(shardCount); at++)
+    add(
+      [],
+      String(at * size),
+      at === BigInt(shardCount) - 1n ? String(LAST_HASH_KEY) : String((at + 1n) * size - 1n),
+    )
 
   const childrenOf = (shardId: string) => shards.filter(shard => shard.parents.includes(shardId))
 
@@ -35,6 +41,26 @@ export function fakeStream(shardCount: number) {
       const sequenceNumber = String(sequence++)
       records.get(shardId)!.push({ sequenceNumber, partitionKey, arrivedAt: '', data })
       return sequenceNumber
+    },
+    /** Puts where Kinesis would: into the open shard whose range holds the MD5 of the partition key. */
+    putByKey(text: string, partitionKey: string): { shardId: string; sequenceNumber: string } {
+      const hash = BigInt(`0x${createHash('md5').update(partitionKey).digest('hex')}`)
+      const { shardId } = shards.find(
+        ({ isOpen, startingHashKey, endingHashKey }) =>
+          isOpen && BigInt(startingHashKey) <= hash && hash <= BigInt(endingHashKey),
+      )!
+      return { shardId, sequenceNumber: this.put(shardId, text, partitionKey) }
+    },
+    /** The open shards, by their hash keys: neighbours stand beside each other. */
+    openShards: () =>
+      shards
+        .filter(({ isOpen }) => isOpen)
+        .sort((one, other) => (BigInt(one.startingHashKey) < BigInt(other.startingHashKey) ? -1 : 1)),
+    lastSequenceNumber: (shardId: string) => records.get(shardId)!.at(-1)?.sequenceNumber,
+    merge(left: string, right: string): string {
+      const parents = [left, right].map(shardId => shards.find(shard => shard.shardId === shardId)!)
+      for (const parent of parents) parent.isOpen = false
+      return add([left, right], parents[0]!.startingHashKey, parents[1]!.endingHashKey).shardId
     },
     split(shardId: string): string[] {
       const parent = shards.find(shard => shard.shardId === shardId)!

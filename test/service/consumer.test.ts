@@ -54,7 +54,7 @@ describe('settled before checkpoint (P2)', () => {
     expect([worker.counts.received, worker.settledCount(), worker.inFlight()]).toEqual([3, 3, 0])
   })
 
-  test('a shard ends only when all its records are settled; its children come first and are read after', async () => {
+  test('a shard ends only when all its records are settled; its children come first and are read after (85, 104)', async () => {
     const world = fakeWorld()
     world.stream.put(SHARD, row('insert', '{"id":1,"v":1}'))
     const [left, right] = world.stream.split(SHARD)

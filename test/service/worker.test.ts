@@ -6,7 +6,7 @@ import { fakeWorld, row } from '../fakes/service.ts'
 const SHARD = 'shardId-000000000000'
 
 describe('leases', () => {
-  test('a worker creates the leases of a new stream, takes them and renews them', async () => {
+  test('a worker creates the leases of a new stream, takes them and renews them (22)', async () => {
     const world = fakeWorld({ shards: 4 })
     const worker = world.startWorker('w1')
     await world.time.advance(60_000)
@@ -19,7 +19,7 @@ describe('leases', () => {
     expect(worker.isTurning()).toBe(true)
   })
 
-  test('a drained worker leaves every lease unowned, with its last checkpoint', async () => {
+  test('a drained worker leaves every lease unowned at once, with its last checkpoint (138)', async () => {
     const world = fakeWorld({ shards: 2 })
     const last = world.stream.put(SHARD, row('insert', '{"id":1}'))
     const worker = world.startWorker('w1')
@@ -87,7 +87,7 @@ describe('leases', () => {
     expect(world.table.items.get(SHARD)!.fence).toBeGreaterThan(5)
   })
 
-  test('a worker whose item was taken by another stops, settles nothing more and does not write it back', async () => {
+  test('a worker whose item was taken by another stops, settles nothing more and does not write it back (28, 89)', async () => {
     const world = fakeWorld()
     const worker = world.startWorker('w1')
     await world.time.advance(3000)
@@ -96,6 +96,44 @@ describe('leases', () => {
     await world.time.advance(4000)
     expect(worker.counts.endings).toEqual(['lost'])
     expect(world.table.items.get(SHARD)!.leaseOwner).toBe('w2')
+  })
+
+  test('of two leases one is taken away: the other stays and goes on (23)', async () => {
+    const world = fakeWorld({ shards: 2 })
+    const worker = world.startWorker('w1')
+    await world.time.advance(3000)
+    const item = world.table.items.get(SHARD)!
+    Object.assign(item, { leaseOwner: 'w2', leaseCounter: item.leaseCounter + 1, fence: item.fence! + 1 })
+    world.stream.put('shardId-000000000001', row('insert', '{"id":1}'))
+    await world.time.advance(4000)
+    expect(worker.heldShards()).toEqual(['shardId-000000000001'])
+    expect(world.search.found().size).toBe(1)
+  })
+
+  test('a renewal that fails is tried again with the counter as it was, and the lease is kept (33)', async () => {
+    const world = fakeWorld()
+    const worker = world.startWorker('w1')
+    await world.time.advance(3000)
+    world.faults.tableAway = true
+    await world.time.advance(5000)
+    world.faults.tableAway = false
+    await world.time.advance(20_000)
+    expect(worker.counts.endings).toEqual([])
+    expect(worker.heldShards()).toEqual([SHARD])
+  })
+
+  test('an error half-way through the first sync: the next try creates only what is missing (70)', async () => {
+    const world = fakeWorld({ shards: 3 })
+    const { create } = world.table
+    let calls = 0
+    world.table.create = async lease => {
+      if (++calls === 2) throw new Error('throttled')
+      return create(lease)
+    }
+    world.startWorker('w1')
+    await world.time.advance(5000)
+    expect(world.table.writes.filter(write => write.startsWith('create'))).toHaveLength(3)
+    expect(calls).toBe(4)
   })
 
   test('an item that vanished is created again only after one lease time, so its old owner has stopped (139)', async () => {
@@ -111,7 +149,7 @@ describe('leases', () => {
     expect(worker.heldShards()).toEqual([SHARD])
   })
 
-  test('without a successful renewal for the lease time nothing more is written (self-fencing)', async () => {
+  test('without a successful renewal for the lease time nothing more is written, to OpenSearch or the table (30, 106)', async () => {
     const world = fakeWorld()
     const worker = world.startWorker('w1')
     await world.time.advance(3000)
@@ -270,6 +308,44 @@ describe('ended shards', () => {
     await world.time.advance(60_000)
     expect([...world.table.items.keys()].toSorted()).toEqual([left, right])
     expect(world.table.writes.filter(write => write.startsWith('create'))).toHaveLength(3)
+  })
+
+  test('both parents of a merge end before their child is read; it gets one lease (87)', async () => {
+    const world = fakeWorld({ shards: 2 })
+    for (const shard of [SHARD, 'shardId-000000000001'])
+      world.stream.put(shard, row('update', '{"id":1,"v":1}'))
+    const child = world.stream.merge(SHARD, 'shardId-000000000001')
+    world.stream.put(child, row('update', '{"id":1,"v":2}'))
+    world.startWorker('w1')
+    await world.time.advance(10_000)
+    const at = (write: string) => world.table.writes.indexOf(write)
+    expect(world.table.writes.filter(write => write === `create ${child} TRIM_HORIZON`)).toHaveLength(1)
+    for (const shard of [SHARD, 'shardId-000000000001']) {
+      expect(at(`take ${child} by w1`)).toBeGreaterThan(at(`shard-end ${shard} SHARD_END`))
+    }
+    expect(world.search.found().get('public_t/1')).toBe('{"id":1,"v":2}')
+  })
+
+  test('a hole is mended when it was seen in three looks in a row, not before (77, 78, 79)', async () => {
+    const world = fakeWorld({ shards: 2 })
+    let listings = 0
+    const { listShards } = world.stream
+    world.stream.listShards = () => {
+      listings++
+      return listShards()
+    }
+    world.startWorker('w1')
+    await world.time.advance(3000)
+    const before = listings
+    const item = world.table.items.get(SHARD)!
+    world.table.items.delete(SHARD)
+    await world.time.advance(2000)
+    world.table.items.set(SHARD, item)
+    await world.time.advance(1500)
+    expect(listings).toBe(before)
+    world.table.items.delete(SHARD)
+    await world.time.advance(3500)
+    expect(listings).toBeGreaterThan(before)
   })
 
   test('a lease that was deleted under a running worker is created by the audit, not only by the next sync (76)', async () => {

@@ -38,6 +38,9 @@ export function indexTemplate(options: TemplateOptions) {
         date_detection: false,
         numeric_detection: false,
         dynamic_templates: [
+          // One field for all keys of a JSON value, whatever their types: rows of other shapes are never refused, and the
+          // mapping does not grow with the data.
+          { json_objects: { match_mapping_type: 'object', mapping: { type: 'flat_object' } } },
           { dates: { match: '*_at', match_mapping_type: 'string', mapping: date } },
           {
             whole_numbers: { match_mapping_type: 'long', mapping: { type: 'long', ignore_malformed: true } },

@@ -177,6 +177,21 @@ describe('bootstrap', () => {
     })
   })
 
+  test('JSON values of any object shape fall into one field: none is refused, none grows the mapping', async () => {
+    const index = `${prefix}_tpl_json`
+    const shapes = ['{"x":1}', '{"x":{"y":"s"}}', '{"x":[1,{"z":null}]}', '{}', 'null', '[{"x":1},{"x":"s"}]']
+    const body = shapes.map((shape, at) =>
+      actionText(
+        { kind: 'index', index, id: String(at), document: `{"id":${at},"j":${shape}}` },
+        versionOf(at + 1),
+      ),
+    )
+    const answer = await bulk(body.join(''))
+    expect(answer.kind === 'items' && answer.items.map(({ status }) => status)).toEqual(shapes.map(() => 201))
+    const mapping = JSON.stringify(await request('GET', `/${index}/_mapping`))
+    expect(mapping).toContain('"j":{"type":"flat_object"}')
+  })
+
   test('a template somebody changed is named by what differs', async () => {
     expect(await search.faults({ ...options, shards: 2 })).toEqual([
       expect.stringContaining('number_of_shards'),

@@ -10,6 +10,7 @@ import {
 } from '../../docker/dms/sink.ts'
 
 const record = (name: string, bytes = 1): KinesisRecord => ({
+  table: 'public.orders',
   partitionKey: name,
   data: Buffer.alloc(bytes),
 })
@@ -159,7 +160,9 @@ describe('failures', () => {
     let isPassed = false
     const { put } = streamOf()
     const { sink } = sinkWith(put)
-    await expect(sink.add(record('a', 1000))).rejects.toThrow('1001 bytes is over the limit of 1000')
+    await expect(sink.add(record('a', 1000))).rejects.toThrow(
+      "a record of public.orders has 1001 bytes, over the stream's limit of 1000",
+    )
     sink.mark(() => {
       isPassed = true
     })
@@ -177,27 +180,25 @@ describe('failures', () => {
     expect(dropped).toEqual([1001])
   })
 
-  test('close lets the request under way come home and sends nothing more', async () => {
+  test('close lets the request under way come home, sends nothing more, and passes no mark of what it turned away', async () => {
     const letGo = Promise.withResolvers<void>()
     const marks: string[] = []
     const sent: string[] = []
-    const { sink } = sinkWith(
-      async records => {
-        sent.push(...records.map(({ partitionKey }) => partitionKey))
-        await letGo.promise
-        return records.map(() => ({ isPut: true }))
-      },
-      { recordsMax: 1 },
-    )
+    const { sink } = sinkWith(async records => {
+      sent.push(...records.map(({ partitionKey }) => partitionKey))
+      await letGo.promise
+      return records.map(() => ({ isPut: true }))
+    })
     await sink.add(record('a'))
     sink.mark(() => marks.push('a'))
-    await sink.add(record('b'))
-    sink.mark(() => marks.push('b'))
     await new Promise(resolve => setImmediate(resolve))
     const closing = sink.close()
+    await sink.add(record('c'))
+    sink.mark(() => marks.push('c'))
     letGo.resolve()
     await closing
     expect(sent).toEqual(['a'])
     expect(marks).toEqual(['a'])
+    expect(sink.hasPutAll()).toBe(false)
   })
 })

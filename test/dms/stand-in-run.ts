@@ -13,6 +13,7 @@ import {
 } from '@aws-sdk/client-kinesis'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { Client } from 'pg'
+import { afterEach, beforeEach } from 'vitest'
 import { createMicrosClock } from '../../docker/dms/clock.ts'
 import { readSettings } from '../../docker/dms/settings.ts'
 import type { Put } from '../../docker/dms/sink.ts'
@@ -46,8 +47,29 @@ export async function until(isTrue: () => boolean | Promise<boolean>, what: stri
   }
 }
 
-/** A new database on the server, gone again at the end, slots included. */
-export async function createDatabase(
+export const operations = (records: DmsRecord[]): string[] =>
+  records.map(({ metadata }) => `${metadata.operation} ${metadata['table-name']}`)
+
+/** @property env the settings of a task of its own on that database; the stream is the caller's */
+export type TestDatabase = { url: string; sql: Client; env: Record<string, string> }
+
+/** Each test gets a new database; what it left running ends and the database goes, slots included. */
+export function inDatabaseOfItsOwn(serverUrl: string, take: (database: TestDatabase) => void): void {
+  let drop: () => Promise<void>
+  beforeEach(async () => {
+    const created = await createDatabase(serverUrl)
+    drop = created.drop
+    const task = `t${Math.random().toString(36).slice(2, 10)}`
+    const env = { DMS_SOURCE_URL: created.url, DMS_TABLES: 'public.%', DMS_TASK: task }
+    take({ url: created.url, sql: created.sql, env })
+  })
+  afterEach(async () => {
+    await stopAll()
+    await drop()
+  })
+}
+
+async function createDatabase(
   serverUrl: string,
 ): Promise<{ url: string; sql: Client; drop: () => Promise<void> }> {
   const name = `dms_${Math.random().toString(36).slice(2, 10)}`
@@ -84,7 +106,7 @@ export async function createDatabase(
 const stops = new Set<() => Promise<unknown>>()
 
 /** Ends whatever a failed test left running; a slot in use could not be dropped. */
-export async function stopAll(): Promise<void> {
+async function stopAll(): Promise<void> {
   await Promise.allSettled([...stops].map(stop => stop()))
   stops.clear()
 }

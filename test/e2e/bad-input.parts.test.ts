@@ -1,5 +1,6 @@
 /** Records that can never become a document, among good ones. */
 import { expect, test } from 'vitest'
+import { markerIds } from '../../docker/demo/marker.ts'
 import { total } from '../../docker/demo/scrape.ts'
 import { openScene } from './harness.ts'
 import { createLoad } from './load.ts'
@@ -110,5 +111,53 @@ test('a row that OpenSearch refuses is a dead letter, and the other rows of its 
     3: '{"id":3,"size":{"w":3}}',
     4: '{"id":4,"size":{"w":4}}',
   })
+  await scene.expectSettled([worker])
+})
+
+test('a key change of a table partitioned by key: the half that is at home in another shard is a dead letter', async () => {
+  const scene = await openScene('key-moved')
+  const { schema } = scene
+  const load = createLoad(scene)
+  const table = 'bykey'
+  const shards = await scene.stream.openShards()
+  const idIn = markerIds(shards)
+  const [oldId, newId] = shards.slice(0, 2).map(({ shardId }) => idIn.get(shardId)!) as [number, number]
+  const put = async (id: number, record: { operation: string; row: string; before?: string }) => {
+    const data = dmsRecord({ schema, table, partitionKeyType: 'primary-key', ...record })
+    const [where] = await scene.stream.put([{ partitionKey: String(id), data }])
+    return { data, ...where! }
+  }
+  const worker = await scene.startWorker('worker', {
+    TABLE_FILE: scene.tableFile('bykey', `  ${schema}.${table}: { partition: key }\n`),
+  })
+  await load.put(2)
+  await put(oldId, { operation: 'insert', row: `{"id":${oldId},"name":"old"}` })
+  await scene.quiet()
+  const moved = await put(newId, {
+    operation: 'update',
+    row: `{"id":${newId},"name":"moved"}`,
+    before: `{"id":${oldId}}`,
+  })
+  await scene.quiet()
+
+  // Only the source can tell whether the old key has a row again, so its document stays until the letter is settled.
+  await scene.expectDocuments(table, {
+    [oldId]: `{"id":${oldId},"name":"old"}`,
+    [newId]: `{"id":${newId},"name":"moved"}`,
+  })
+  const letters = await scene.queue.letters()
+  expect(letters).toMatchObject([
+    {
+      reason: 'key-moved',
+      table: `${schema}.${table}`,
+      index: scene.indexOf(table),
+      id: String(oldId),
+      shardId: moved.shardId,
+      sequenceNumber: moved.sequenceNumber,
+    },
+  ])
+  expect(letters[0]!.bytes.toString()).toBe(moved.data)
+  await load.expectMirrored()
+  await scene.expectDataInShards()
   await scene.expectSettled([worker])
 })

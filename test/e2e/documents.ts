@@ -11,12 +11,14 @@ export type Documents = Map<string, string>
 
 const CALL_MS = 10_000
 
+/** @param accepted statuses that are an answer, besides success */
 export async function ask(
   opensearchUrl: string,
   method: string,
   path: string,
-  body?: unknown,
+  options: { body?: unknown; accepted?: readonly number[] } = {},
 ): Promise<string> {
+  const { body, accepted = [404] } = options
   const response = await fetch(new URL(path, opensearchUrl), {
     method,
     headers: { 'content-type': 'application/json' },
@@ -24,7 +26,7 @@ export async function ask(
     signal: AbortSignal.timeout(CALL_MS),
   })
   const text = await response.text()
-  if (!response.ok && response.status !== 404)
+  if (!response.ok && !accepted.includes(response.status))
     throw new Error(`OpenSearch answered ${response.status} to ${method} ${path}: ${text.slice(0, 300)}`)
   return text
 }
@@ -33,8 +35,7 @@ export async function ask(
 export async function documentsOf(opensearchUrl: string, index: string): Promise<Documents> {
   await ask(opensearchUrl, 'POST', `/${index}/_refresh?ignore_unavailable=true`)
   const answer = await ask(opensearchUrl, 'POST', `/${index}/_search?ignore_unavailable=true`, {
-    size: 10_000,
-    track_total_hits: true,
+    body: { size: 10_000, track_total_hits: true },
   })
   const hits = membersOf(membersOf(answer).get('hits')!)
   const found = new Map(
@@ -55,7 +56,9 @@ export async function documentOf(
   index: string,
   id: string,
 ): Promise<{ version: bigint; text: string } | undefined> {
-  const members = membersOf(await ask(opensearchUrl, 'GET', `/${index}/_doc/${encodeURIComponent(id)}`))
+  const path = `/${index}/_doc/${encodeURIComponent(id)}`
+  // 503: the index was made this moment and its shard does not answer yet.
+  const members = membersOf(await ask(opensearchUrl, 'GET', path, { accepted: [404, 503] }))
   const source = members.get('_source')
   const version = members.get('_version')
   return source === undefined || version === undefined
@@ -63,6 +66,9 @@ export async function documentOf(
     : { version: BigInt(version), text: canonical(source) }
 }
 
-export async function removeIndices(opensearchUrl: string, indices: readonly string[]): Promise<void> {
-  for (const index of indices) await ask(opensearchUrl, 'DELETE', `/${index}?ignore_unavailable=true`)
+/** By name, since a pattern is refused for deletion where the domain wants names spelled out. */
+export async function removeIndices(opensearchUrl: string, pattern: string): Promise<void> {
+  const found = await ask(opensearchUrl, 'GET', `/_cat/indices/${pattern}?h=index&expand_wildcards=all`)
+  for (const index of found.split('\n').filter(name => name !== ''))
+    await ask(opensearchUrl, 'DELETE', `/${index}`)
 }

@@ -8,13 +8,13 @@ import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, inject, onTestFinished } from 'vitest'
-import { markerIds, type ShardRange } from '../../docker/demo/marker.ts'
+import { markerIds } from '../../docker/demo/marker.ts'
 import { canonical } from '../../docker/demo/raw-json.ts'
 import { attachParts, type Child, type Parts } from '../../docker/local/parts.ts'
 import { createResources } from '../../docker/local/resources.ts'
 import type {} from '../../docker/local/vitest-setup.ts'
 import { openQueue, type Queue } from './dead-letters.ts'
-import { documentOf, documentsOf, removeIndices } from './documents.ts'
+import { type Documents, documentOf, documentsOf, removeIndices } from './documents.ts'
 import { covers, type Leases, openLeases } from './leases.ts'
 import { dmsRecord, isDataRecord, MARKER_TABLE } from './records.ts'
 import { openStream, type Stream } from './stream.ts'
@@ -41,8 +41,10 @@ export type Scene = {
   indexOf(table: string): string
   /** What a worker is started with, but for its name. */
   env: Record<string, string>
-  /** Tables named so that, partitioned by `schema.table`, there is one in each shard, in the order of the shards. */
+  /** One table in each shard, in the order of the shards. */
   tables: string[]
+  /** A table name that begins with `stem` and, partitioned by `schema.table`, falls into the shard at this place. */
+  tableIn(shard: number, stem: string): string
   startWorker(id: string, env?: Record<string, string>): Promise<Worker>
   /** Any other process of the scene; ended with it. */
   spawn(name: string, argv: string[], env: Record<string, string>): Child
@@ -55,6 +57,8 @@ export type Scene = {
   /** Fails where fewer than three shards received data records other than markers. */
   expectDataInShards(): Promise<void>
   expectNoLetters(): Promise<void>
+  /** What the index of the table holds now. */
+  documents(table: string): Promise<Documents>
   /** The index of the table holds exactly these. @param expected id -> JSON text */
   expectDocuments(table: string, expected: Record<string, string>): Promise<void>
   /** Each worker given is ready, owes nothing and has read what it has settled. */
@@ -62,6 +66,7 @@ export type Scene = {
   close(): Promise<void>
 }
 
+/** Vitest loads this file anew for each test file. */
 let isBootstrapped = false
 
 /** The scene ends with the test that opened it. Outside a test (beforeAll), call `close`. */
@@ -82,7 +87,12 @@ export async function createScene(purpose: string): Promise<Scene> {
   const stream = openStream(endpoints.kinesisUrl, name)
   const leases = openLeases(endpoints.dynamodbUrl, names.leaseTable)
   const queue = openQueue(endpoints.sqsUrl, queueUrl)
-  const tables = tablesInShards(schema, await stream.openShards())
+  const shards = await stream.openShards()
+  const tableIn = (shard: number, stem: string): string => {
+    const numbers = markerIds(shards, { partitionKeyOf: n => `${schema}.${stem}${n}` })
+    return `${stem}${numbers.get(shards[shard]!.shardId)!}`
+  }
+  const tables = shards.map((_, shard) => tableIn(shard, 't'))
   const indexOf = (table: string): string => `${schema}_${table}`.toLowerCase()
   const children: Child[] = []
   const workers: Worker[] = []
@@ -120,6 +130,9 @@ export async function createScene(purpose: string): Promise<Scene> {
   const seen = (): string => workers.map(worker => worker.tail()).join('\n')
   const untilSeen: typeof until = (what, look, options = {}) => until(what, look, { seen, ...options })
 
+  const documents = (table: string): Promise<Documents> =>
+    documentsOf(endpoints.opensearchUrl, indexOf(table))
+
   async function quiet(deadlineMs = QUIET_MS): Promise<void> {
     const ids = markerIds(await stream.openShards(), { from: nextMarkerId })
     nextMarkerId = Math.max(...ids.values()) + 1
@@ -152,14 +165,21 @@ export async function createScene(purpose: string): Promise<Scene> {
     for (const child of children) child.kill('SIGKILL')
     await Promise.all(children.map(child => child.exited))
     await Promise.all([stream.remove(), leases.remove(), queue.remove()])
-    await removeIndices(endpoints.opensearchUrl, [...tables, MARKER_TABLE].map(indexOf))
+    await removeIndices(endpoints.opensearchUrl, `${schema}_*`)
   }
 
-  if (!isBootstrapped) {
+  async function bootstrap(): Promise<void> {
     const child = spawn('bootstrap', [process.execPath, 'src/main.ts', 'bootstrap'], env)
     await child.line(line => line.includes('"index template put"'), BOOTSTRAP_MS)
     expect(await child.exited).toEqual({ code: 0, signal: null })
     isBootstrapped = true
+  }
+
+  try {
+    if (!isBootstrapped) await bootstrap()
+  } catch (error) {
+    await close()
+    throw error
   }
 
   return {
@@ -173,10 +193,12 @@ export async function createScene(purpose: string): Promise<Scene> {
     indexOf,
     env,
     tables,
+    tableIn,
     spawn,
     tableFile,
     until: untilSeen,
     quiet,
+    documents,
     close,
 
     async startWorker(id, more = {}) {
@@ -199,7 +221,7 @@ export async function createScene(purpose: string): Promise<Scene> {
     },
 
     async expectDocuments(table, expected) {
-      const found = await documentsOf(endpoints.opensearchUrl, indexOf(table))
+      const found = await documents(table)
       const texts = Object.entries(expected).map(([id, text]) => [id, canonical(text)])
       expect(Object.fromEntries(found), `documents of ${indexOf(table)}`).toEqual(Object.fromEntries(texts))
     },
@@ -218,9 +240,4 @@ export async function createScene(purpose: string): Promise<Scene> {
       }
     },
   }
-}
-
-function tablesInShards(schema: string, shards: ShardRange[]): string[] {
-  const ids = markerIds(shards, { partitionKeyOf: id => `${schema}.t${id}` })
-  return shards.map(({ shardId }) => `t${ids.get(shardId)!}`)
 }

@@ -1,10 +1,15 @@
-/** A worker ends in the middle of its work: killed, or asked to go. */
+/** A worker ends in the middle of its work: killed, asked to go, or stopped for so long that another has taken over. */
 import { expect, onTestFinished, test } from 'vitest'
 import { LEASE_MS, openScene } from '../e2e/harness.ts'
+import { covers } from '../e2e/leases.ts'
 import { createLoad } from '../e2e/load.ts'
+import { dmsRecord } from '../e2e/records.ts'
 import { startProxy } from './proxy.ts'
 
-test('a worker killed with a bulk request applied and unanswered: another goes on, nothing is lost', async () => {
+const READ_ON_MS = 2_000
+const ZOMBIE_ENDS_MS = 10_000
+
+test('kill -9 of a worker under load, a bulk request applied and its answer held back: another goes on, nothing is lost', async () => {
   const scene = await openScene('kill')
   const load = createLoad(scene)
   const proxy = await startProxy(scene.parts.endpoints.opensearchUrl)
@@ -68,4 +73,99 @@ test('SIGTERM under load: what is in hand is settled and checkpointed, the lease
   await scene.expectNoLetters()
   await scene.expectDataInShards()
   await scene.expectSettled([next])
+})
+
+test('a worker that leaves frees each shard as it drains: another reads on within two seconds, though one shard still hangs', async () => {
+  const scene = await openScene('handover')
+  const load = createLoad(scene)
+  const proxy = await startProxy(scene.parts.endpoints.opensearchUrl)
+  onTestFinished(() => proxy.close())
+  const leaving = await scene.startWorker('leaving', { OPENSEARCH_URL: proxy.url })
+  await load.put(5)
+  await scene.quiet()
+  const other = await scene.startWorker('other')
+  await other.said('started')
+
+  const held = proxy.holdAnswers()
+  const hanging = scene.tableIn(0, 'hanging')
+  const [put] = await scene.stream.put([
+    {
+      partitionKey: `${scene.schema}.${hanging}`,
+      data: dmsRecord({ operation: 'insert', schema: scene.schema, table: hanging, row: '{"id":1}' }),
+    },
+  ])
+  await held
+  const leftAtMs = performance.now()
+  leaving.child.kill('SIGTERM')
+  await load.put(1)
+  const last = load.lastPut()
+  await scene.until('the other worker to have read on in three shards', async () => {
+    const leases = [...(await scene.leases.all()).values()]
+    return (
+      leases.filter(
+        ({ leaseKey, leaseOwner, checkpoint }) =>
+          leaseOwner === 'other' && covers(checkpoint, last.get(leaseKey)!),
+      ).length === 3
+    )
+  })
+  expect(performance.now() - leftAtMs, 'ms from SIGTERM to the checkpoint of the other').toBeLessThan(
+    READ_ON_MS,
+  )
+  const lease = (await scene.leases.all()).get(put!.shardId)!
+  expect(lease.leaseOwner, 'owner of the shard that hangs').toBe('leaving')
+  expect(covers(lease.checkpoint, put!.sequenceNumber)).toBe(false)
+
+  proxy.release()
+  expect(await leaving.child.exited).toEqual({ code: 0, signal: null })
+  await scene.quiet()
+  await load.expectMirrored()
+  await scene.expectDocuments(hanging, { 1: '{"id":1}' })
+  await scene.expectNoLetters()
+  await scene.expectDataInShards()
+  await scene.expectSettled([other])
+})
+
+test('a worker that stood still longer than its lease writes nothing more, and what its successor wrote stays', async () => {
+  const scene = await openScene('zombie')
+  const load = createLoad(scene)
+  const proxy = await startProxy(scene.parts.endpoints.opensearchUrl)
+  onTestFinished(() => proxy.close())
+  const zombie = await scene.startWorker('zombie', { OPENSEARCH_URL: proxy.url })
+  await load.put(5)
+  await scene.quiet()
+  const other = await scene.startWorker('other')
+  await other.said('started')
+  const running = load.start()
+
+  await proxy.holdAnswers()
+  zombie.child.kill('SIGSTOP')
+  await scene.until(
+    'the other worker to own every shard',
+    async () => [...(await scene.leases.all()).values()].every(({ leaseOwner }) => leaseOwner === 'other'),
+    { deadlineMs: 4 * LEASE_MS },
+  )
+  await running.stop()
+  await scene.quiet()
+  const leases = await scene.leases.all()
+
+  const requests = proxy.bulkRequests()
+  proxy.release()
+  zombie.child.kill('SIGCONT')
+  await zombie.said(
+    'this process stood still, or its clock jumped, for longer than a lease: giving up every shard',
+  )
+  for (const shardId of leases.keys())
+    await zombie.child.line(
+      line => line.includes('"shard given up"') && line.includes(shardId),
+      ZOMBIE_ENDS_MS,
+    )
+  await load.put(2)
+  await scene.quiet()
+  expect(proxy.bulkRequests(), 'bulk requests of the zombie').toBe(requests)
+  for (const [shardId, { fence, leaseOwner }] of await scene.leases.all())
+    expect({ fence, leaseOwner }).toEqual({ fence: leases.get(shardId)!.fence, leaseOwner: 'other' })
+  await load.expectMirrored()
+  await scene.expectNoLetters()
+  await scene.expectDataInShards()
+  await scene.expectSettled([other])
 })

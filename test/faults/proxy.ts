@@ -19,7 +19,7 @@ export type Withheld = {
 export type HoldingProxy = {
   /** What a worker is given as OPENSEARCH_URL. */
   url: string
-  /** From now on answers to bulk requests stay here. Resolves with the first one that does. */
+  /** From now on answers to bulk requests stay here. Resolves with the first one that does; rejects when none comes. */
   holdAnswers(): Promise<Withheld>
   /** Answers that are here now, their connections still open. */
   withheld(): Withheld[]
@@ -44,6 +44,7 @@ type Link = {
 }
 
 const BULK = 'POST /_bulk'
+const HOLD_MS = 20_000
 const LINE_END = '\r\n'
 
 /** @param target such as `http://127.0.0.1:9200` */
@@ -52,7 +53,8 @@ export async function startProxy(target: string): Promise<HoldingProxy> {
   const links = new Set<Link>()
   let isHolding = false
   let bulkRequests = 0
-  let firstHeld = Promise.withResolvers<Withheld>()
+  let onHeld: (found: Withheld) => void = () => {}
+  let patience: NodeJS.Timeout | undefined
 
   function open(client: Socket): void {
     const upstream = dial(Number(targetPort), hostname)
@@ -85,7 +87,7 @@ export async function startProxy(target: string): Promise<HoldingProxy> {
   function hold(link: Link, chunk: Buffer): void {
     link.held.push(chunk)
     const found = withheldOn(link)
-    if (found) firstHeld.resolve(found)
+    if (found) onHeld(found)
   }
 
   function cut(): void {
@@ -99,8 +101,15 @@ export async function startProxy(target: string): Promise<HoldingProxy> {
     url: `http://127.0.0.1:${port}`,
     holdAnswers() {
       isHolding = true
-      firstHeld = Promise.withResolvers()
-      return firstHeld.promise
+      const { promise, resolve, reject } = Promise.withResolvers<Withheld>()
+      onHeld = resolve
+      const late = new Error(
+        `no bulk request was answered within ${HOLD_MS / 1000} s, so none could be held back`,
+      )
+      patience = setTimeout(() => reject(late), HOLD_MS)
+      // Who waits for it is told; a test that failed before it waited has its own reason.
+      promise.catch(() => {}).finally(() => clearTimeout(patience))
+      return promise
     },
     withheld: () => [...links].map(withheldOn).filter(found => found !== undefined),
     release() {
@@ -118,6 +127,7 @@ export async function startProxy(target: string): Promise<HoldingProxy> {
       await listen(server, port)
     },
     async close() {
+      clearTimeout(patience)
       const closed = shut(server)
       cut()
       await closed

@@ -1,0 +1,103 @@
+/**
+ * OpenSearch, one node on the loopback address, without plugins: no security, no index state management.
+ *
+ * Java is started directly, as the distribution's own script would in the end; the script starts three Javas before that.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Download, folderOf, unpackFromMaven } from './downloads.ts'
+import { CALL_MS, GRACE_MS, type Part } from './part.ts'
+import { giveAway, unprivileged } from './unprivileged.ts'
+
+const VERSION = '2.19.6'
+
+const distribution: Download = {
+  title: `OpenSearch ${VERSION} (56 MB)`,
+  folder: `opensearch-${VERSION}`,
+  needs: 'maven',
+  fetch: unpackFromMaven(`org.opensearch.distribution.integ-test-zip:opensearch:${VERSION}:zip`),
+}
+
+/** The options of the distribution's launcher (SystemJvmOptions) that matter to a throw-away node. */
+const JAVA_OPTIONS = [
+  '-Xms512m',
+  '-Xmx512m',
+  '-Xss1m',
+  '-XX:+UseG1GC',
+  '-Xshare:auto',
+  '-XX:-OmitStackTraceInFastThrow',
+  '-Djava.awt.headless=true',
+  '-Djava.locale.providers=SPI,COMPAT',
+  '-Djava.security.manager=allow',
+  '-Djava.util.concurrent.ForkJoinPool.common.threadFactory=org.opensearch.secure_sm.SecuredForkJoinWorkerThreadFactory',
+  '-Dfile.encoding=UTF-8',
+  '-Djna.nosys=true',
+  '-Dio.netty.noUnsafe=true',
+  '-Dio.netty.noKeySetOptimization=true',
+  '-Dio.netty.recycler.maxCapacityPerThread=0',
+  '-Dlog4j.shutdownHookEnabled=false',
+  '-Dlog4j2.disable.jmx=true',
+  '-Dlog4j2.formatMsgNoLookups=true',
+]
+
+export const opensearch: Part = {
+  name: 'opensearch',
+  downloads: [distribution],
+  portNames: ['http', 'transport'],
+
+  async prepare({ dir, ports, tools }) {
+    const home = join(folderOf(distribution), `opensearch-${VERSION}`)
+    const [config, data, temporary] = [join(dir, 'config'), join(dir, 'data'), join(dir, 'tmp')]
+    for (const folder of [config, data, temporary]) mkdirSync(folder, { recursive: true })
+    writeFileSync(join(config, 'opensearch.yml'), settings(dir, data, ports))
+    writeFileSync(join(config, 'log4j2.properties'), LOG_TO_STDOUT)
+    giveAway(dir)
+    const java = [
+      tools.java,
+      ...JAVA_OPTIONS,
+      `-Djava.io.tmpdir=${temporary}`,
+      `-Dopensearch.path.home=${home}`,
+      `-Dopensearch.path.conf=${config}`,
+      '-Dopensearch.distribution.type=zip',
+      '-Dopensearch.bundled_jdk=false',
+      '-cp',
+      join(home, 'lib', '*'),
+      'org.opensearch.bootstrap.OpenSearch',
+    ]
+    return { argv: unprivileged(java, dir), env: { HOME: dir, TMPDIR: temporary } }
+  },
+
+  async callOnce({ ports }) {
+    const response = await fetch(`http://127.0.0.1:${ports.http}/_cluster/health`, {
+      signal: AbortSignal.timeout(CALL_MS),
+    })
+    const { status } = (await response.json()) as { status?: string }
+    if (status !== 'green' && status !== 'yellow')
+      throw new Error(`the cluster's health is ${status ?? response.status}`)
+  },
+
+  stop: { signal: 'SIGTERM', graceMs: GRACE_MS },
+}
+
+function settings(dir: string, data: string, ports: Record<string, number>): string {
+  return `cluster.name: local
+node.name: local
+discovery.type: single-node
+network.host: 127.0.0.1
+http.port: ${ports.http}
+transport.port: ${ports.transport}
+path.data: ${JSON.stringify(data)}
+path.logs: ${JSON.stringify(dir)}
+# A disk that is nearly full would turn every index read-only.
+cluster.routing.allocation.disk.threshold_enabled: false
+`
+}
+
+const LOG_TO_STDOUT = `status = error
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = [%d{ISO8601}][%-5p][%-25c{1.}] %marker%m%n
+rootLogger.level = info
+rootLogger.appenderRef.console.ref = console
+`

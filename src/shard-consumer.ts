@@ -21,7 +21,7 @@ import type { Tenure } from './tenure.ts'
 
 export type ConsumerParts = Omit<ReaderParts, 'log'> &
   Omit<PageWriterParts, 'metrics'> & {
-    createChildren: (children: readonly ChildShard[]) => Promise<void>
+    createChildren: (ending: string, children: readonly ChildShard[]) => Promise<void>
     metrics: PageWriterParts['metrics'] & {
       received: (shardId: string, records: number, bytes: number) => void
       behind: (shardId: string, seconds: number) => void
@@ -144,7 +144,7 @@ export async function consumeShard(
     // Children first: if we die in between, the parent is read to its end again and they are simply there.
     for (;;) {
       try {
-        await parts.createChildren(children)
+        await parts.createChildren(shardId, children)
         break
       } catch (error) {
         log.warn({ shardId, err: error }, 'could not create the leases of the child shards, trying again')

@@ -4,7 +4,7 @@
  */
 import type { Clock } from './clock.ts'
 import { deletableLeases, type InitialPosition, type Lease, parentFences } from './core/lease.ts'
-import { missingLeases, type Shard } from './core/shard.ts'
+import { childrenToCreate, missingLeases, type Shard } from './core/shard.ts'
 import { nextFence } from './core/version.ts'
 import type { ChildShard } from './shard-reader.ts'
 
@@ -43,18 +43,23 @@ export function shardSync(
 
   return {
     /** The leases of the children of a shard that ends. One that is there already is left as it is. */
-    async createChildren(children: readonly ChildShard[]): Promise<void> {
+    async createChildren(ending: string, children: readonly ChildShard[]): Promise<void> {
       const leases = await parts.list()
-      for (const child of children) await parts.create(newLease(child, 'TRIM_HORIZON', leases))
+      for (const child of childrenToCreate(ending, children, leases))
+        await parts.create(newLease(child, 'TRIM_HORIZON', leases))
     },
 
     async sync(): Promise<void> {
+      const listedAtMs = parts.clock.monotonic()
       const leases = await parts.list()
       const shards = await parts.listShards()
       for (const { shard, checkpoint } of missingLeases(shards, leases, settings.initialPosition)) {
         // The former owner of an item that vanished may still be writing; it fences itself within one lease time.
         const seenMs = parts.lastSeenMs(shard.shardId)
         if (seenMs !== undefined && parts.clock.monotonic() - seenMs < settings.leaseMs) continue
+        // Meanwhile the shard may have been read to its end and its children begun: read again, it would overwrite them.
+        if (parts.clock.monotonic() - listedAtMs > settings.leaseMs / 2)
+          throw new Error('the listing of the leases is too old to create one that was missing in it')
         if (await parts.create(newLease(shard, checkpoint, leases))) {
           parts.log.info({ shardId: shard.shardId, checkpoint }, 'lease created')
         }

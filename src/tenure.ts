@@ -9,7 +9,7 @@ import type { Clock } from './clock.ts'
 import { backoffMs } from './core/backoff.ts'
 import type { Hold, Lease, OwnerWrite, WriteResult } from './core/lease.ts'
 import { type HashRange, LAST_HASH_KEY } from './core/shard.ts'
-import { nextFence } from './core/version.ts'
+import { jumpFence } from './core/version.ts'
 
 export type TenureParts = {
   /** @param mayHaveLanded an earlier try of the same write got no answer */
@@ -149,7 +149,7 @@ export function tenure(
     jump: above =>
       inTurn({
         kind: 'jump',
-        fence: nextFence({ own: Math.max(fence, above), parents: [], nowMs: parts.serverNow() }),
+        fence: jumpFence({ own: fence, above, nowMs: parts.serverNow(), random: parts.random() }),
       }),
     async evict(sequenceNumber) {
       await inTurn({ kind: 'evict', checkpoint: sequenceNumber })

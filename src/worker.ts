@@ -87,6 +87,8 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
   const { owner, leaseMs } = settings
   const held = new Map<string, { tenure: Tenure; done: Promise<void> }>()
   const beginning = new Set<string>()
+  /** Lost while they carry our id; forgotten when another owner is seen. */
+  const contested = new Set<string>()
   const awaited = new Map<string, { sinceMs: number; done: Promise<void> }>()
   const lastSeenMs = new Map<string, number>()
   let observed = new Map<string, Observation>()
@@ -175,6 +177,7 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
       const keeping = mine.keep()
       const ending = await parts.consume(mine, stop)
       metrics.leaseEnded(ending)
+      if (ending === 'lost') contested.add(shardId)
       log.info({ shardId, fence: mine.fence(), ending }, 'shard given up')
       await keeping
     }
@@ -192,7 +195,7 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
         // A failed read is no news; the look in a second would see the same.
         const lease = await table.get(leaseKey).catch(() => 'unknown' as const)
         if (lease === 'unknown') continue
-        if (lease?.leaseOwner !== owner) return
+        if (lease?.leaseOwner !== owner || lease.checkpoint === SHARD_END) return
         if (lease.checkpointOwner === undefined) {
           if (await begin(lease, leases, 'adopt', 'received', stop).catch(() => false)) return
           if (held.has(leaseKey)) return
@@ -234,6 +237,7 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
       observed,
       me: owner,
       held: new Set(held.keys()),
+      contested,
       awaitedSinceMs: new Map([...awaited].map(([leaseKey, { sinceMs }]) => [leaseKey, sinceMs])),
       monotonicMs: clock.monotonic(),
       leaseMs,
@@ -243,6 +247,14 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
     })
     lastLookAtMs = clock.monotonic()
     listing.workers = plan.workers
+    for (const { leaseKey, leaseOwner } of leases) if (leaseOwner !== owner) contested.delete(leaseKey)
+    if (plan.twins.length > 0) {
+      const shardIds = plan.twins.map(({ leaseKey }) => leaseKey)
+      log.error(
+        { shardIds, owner },
+        'another process runs under the same WORKER_ID and holds these leases: give each its own',
+      )
+    }
     for (const { leaseKey } of plan.leave) held.get(leaseKey)?.tenure.leave()
     for (const { leaseKey } of plan.awaited) awaitHandoff(leaseKey, leases, stop)
     await Promise.all([

@@ -135,8 +135,8 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
     const seen = {
       take: 'leaseCounter = :seen',
       adopt: 'leaseCounter = :seen AND leaseOwner = :me AND attribute_not_exists(checkpointOwner)',
-      // Not the counter: the owner that does not finish the handoff still renews, and may.
-      force: 'attribute_exists(leaseKey) AND leaseOwner = :me AND checkpointOwner = :holder',
+      // Not the counter: the owner that does not finish the handoff still renews, and may; it may end the shard as well.
+      force: 'leaseOwner = :me AND checkpointOwner = :holder AND checkpoint <> :end',
     }[claim.mode]
     const item = await conditionally({
       leaseKey: lease.leaseKey,
@@ -146,7 +146,9 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
         ':me': claim.owner,
         ':fence': claim.fence,
         ':one': 1,
-        ...(claim.mode === 'force' ? { ':holder': lease.checkpointOwner } : { ':seen': lease.leaseCounter }),
+        ...(claim.mode === 'force'
+          ? { ':holder': lease.checkpointOwner, ':end': SHARD_END }
+          : { ':seen': lease.leaseCounter }),
       },
     })
     const isOurs =

@@ -94,6 +94,8 @@ export type LeasePlan = {
   take: Lease[]
   /** Own id in the table but no tenure in memory: to begin anew with a new fence, never to be renewed as it is. */
   adopt: Lease[]
+  /** Alive under our own id in another process. */
+  twins: Lease[]
   /** Of live owners above the share: to be asked for by naming ourselves next owner. */
   handoff: Lease[]
   /** We are the next owner and the present one drains: to be looked at again soon. */
@@ -118,6 +120,7 @@ export type LeasePlan = {
  * always do. Free leases are taken first. Only when there are none are live ones asked for, from each owner at most what
  * it has above the share; if nobody is above it and we are short by two or more, one of the most loaded.
  *
+ * @param input.contested lost by us while they carry our id: another process has it too, so they are left until they expire
  * @param input.awaitedSinceMs when each handoff to us was first seen, by the monotonic clock
  * @param input.random from 0 to 1, called once a lease: so that two workers that look at once do not try the same one first
  */
@@ -126,6 +129,7 @@ export function planLeases(input: {
   observed: ReadonlyMap<string, Observation>
   me: string
   held: ReadonlySet<string>
+  contested: ReadonlySet<string>
   awaitedSinceMs: ReadonlyMap<string, number>
   monotonicMs: number
   leaseMs: number
@@ -137,7 +141,9 @@ export function planLeases(input: {
   const byKey = new Map(leases.map(lease => [lease.leaseKey, lease]))
   const running = leases.filter(lease => lease.checkpoint !== SHARD_END)
   const isOver = (lease: Lease) => isExpired(lease, observed, monotonicMs, leaseMs)
-  const ready = (lease: Lease) => !held.has(lease.leaseKey) && parentsEnded(lease, byKey)
+  // KCL's workers own a child while its parents are read, and wait; nobody may begin it then, however it came.
+  const isReadable = (lease: Lease) => parentsEnded(lease, byKey)
+  const ready = (lease: Lease) => !held.has(lease.leaseKey) && isReadable(lease)
 
   const unowned = running.filter(lease => lease.leaseOwner === undefined)
   const mine = running.filter(lease => lease.leaseOwner === me)
@@ -145,7 +151,10 @@ export function planLeases(input: {
   const expired = others.filter(isOver)
   const alive = others.filter(lease => !isOver(lease))
 
-  const incoming = mine.filter(lease => lease.checkpointOwner !== undefined && lease.checkpointOwner !== me)
+  const isTwins = (lease: Lease) => input.contested.has(lease.leaseKey) && !isOver(lease)
+  const incoming = mine.filter(
+    lease => lease.checkpointOwner !== undefined && lease.checkpointOwner !== me && isReadable(lease),
+  )
   const waitedFor = (lease: Lease) => monotonicMs - (input.awaitedSinceMs.get(lease.leaseKey) ?? monotonicMs)
   const force = incoming.filter(lease => isOver(lease) || waitedFor(lease) > input.handoffMs)
   // A free lease that still has a checkpoint owner was offered to a worker that left meanwhile; its holder is draining.
@@ -164,8 +173,9 @@ export function planLeases(input: {
     .map(lease => observed.get(lease.leaseKey)!.seenAtMs + leaseMs)
   return {
     take: inRandomOrder(free).slice(0, need),
-    adopt: mine.filter(lease => lease.checkpointOwner === undefined && ready(lease)),
-    handoff: free.length > 0 ? [] : handoffs(inRandomOrder(alive), counts, share, need),
+    adopt: mine.filter(lease => lease.checkpointOwner === undefined && ready(lease) && !isTwins(lease)),
+    twins: mine.filter(isTwins),
+    handoff: free.length > 0 ? [] : handoffs(inRandomOrder(alive.filter(isReadable)), counts, share, need),
     awaited: incoming.filter(lease => !force.includes(lease)),
     force,
     leave: running.filter(

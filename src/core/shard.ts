@@ -52,6 +52,21 @@ export function missingLeases(
   return found
 }
 
+/**
+ * The children whose leases the reader of an ending shard creates. A child of a merge whose other parent is not read to
+ * its end gets none yet: that parent may have no lease at all so far, and a missing one counts as read by whoever would
+ * take the child. The last parent to end creates it; where both end at once, the sync does.
+ */
+export function childrenToCreate<Child extends { parents: readonly string[] }>(
+  ending: string,
+  children: readonly Child[],
+  leases: readonly Lease[],
+): Child[] {
+  const ended = new Set([ending])
+  for (const { leaseKey, checkpoint } of leases) if (checkpoint === SHARD_END) ended.add(leaseKey)
+  return children.filter(({ parents }) => parents.every(parent => ended.has(parent)))
+}
+
 /** KCL's walk: from each open shard up; where some ancestor has a lease, the parents that follow none are wanted. */
 function fromLatest(
   shards: readonly Shard[],

@@ -15,6 +15,7 @@ export const ORDINAL_MAX = 2 ** 24 - 1
 /** Loads partitioned otherwise than their table's changes: below any change, whatever order they are met in. */
 export const LOAD_BELOW_CHANGES = '16'
 
+const JUMP_MAX = 2 ** 20
 const ORDINAL_UNIT = 16
 const FENCE_SHIFT = 28n
 const PART = 1_000_000_000
@@ -27,6 +28,23 @@ export function fenceAt(nowMs: number): number {
 /** The fence of a tenure that begins now: above the lease's last one, above its parents', never behind the clock. */
 export function nextFence(input: { own: number; parents: readonly number[]; nowMs: number }): number {
   return Math.max(input.own + 1, ...input.parents.map(fence => fence + 1), fenceAt(input.nowMs))
+}
+
+/**
+ * The fence of a tenure that goes on above one nobody can explain. Fences ahead of the clock are not told apart by time:
+ * a lease table that was lost may have given the next ones away, and a document under one of them must not look like
+ * our own. So the step is of random length (up to 18 hours of fences).
+ *
+ * @param random from 0 to 1
+ */
+export function jumpFence(input: { own: number; above: number; nowMs: number; random: number }): number {
+  const own = Math.max(input.own, input.above)
+  const isAhead = own >= fenceAt(input.nowMs)
+  return nextFence({
+    own: isAhead ? own + Math.floor(input.random * JUMP_MAX) : own,
+    parents: [],
+    nowMs: input.nowMs,
+  })
 }
 
 /**

@@ -206,6 +206,16 @@ export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
     expect(await table.write({ ...hold, counter: 2, isLeaving: true }, { kind: 'renew' }, false)).toBe('lost')
   })
 
+  test('a handoff is not forced once its owner has read the shard to its end', async () => {
+    const table = await make()
+    const hold = await taken(table, 'a')
+    await table.startHandoff((await table.get('a'))!, 'w2')
+    const seen = (await table.get('a'))!
+    await table.write({ ...hold, isLeaving: true }, { kind: 'shard-end', children: [] }, false)
+    expect(await table.take(seen, { owner: 'w2', fence: 30, mode: 'force' })).toBeUndefined()
+    expect(await table.get('a')).toMatchObject({ checkpoint: 'SHARD_END', fence: 20 })
+  })
+
   test('withdrawing from a handoff leaves the lease to its holder, and free when that has finished', async () => {
     const table = await make()
     const hold = await taken(table, 'a')

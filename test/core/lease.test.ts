@@ -32,6 +32,7 @@ function plan(
     at?: number
     maxLeases?: number
     awaitedSinceMs?: Record<string, number>
+    contested?: string[]
   } = {},
 ) {
   return planLeases({
@@ -39,6 +40,7 @@ function plan(
     observed: given.observed ?? observe(new Map(), leases, 0),
     me: 'me',
     held: new Set(given.held ?? []),
+    contested: new Set(given.contested ?? []),
     awaitedSinceMs: new Map(Object.entries(given.awaitedSinceMs ?? {})),
     monotonicMs: given.at ?? 0,
     leaseMs,
@@ -137,6 +139,15 @@ describe('what to take', () => {
     expect(keys(plan([lease('a', { leaseOwner: 'me' })]).adopt)).toEqual(['a'])
     expect(keys(plan([lease('a', { leaseOwner: 'me' })], { held: ['a'] }).adopt)).toEqual([])
     expect(keys(plan([lease('a', { leaseOwner: 'me', checkpointOwner: 'w2' })]).adopt)).toEqual([])
+  })
+
+  test('a lease under our own id that we lost is another process, and left until it expires (F21)', () => {
+    const leases = [lease('a', { leaseOwner: 'me' })]
+    const observed = observe(new Map(), leases, 0)
+    const early = plan(leases, { observed, contested: ['a'] })
+    expect([keys(early.adopt), keys(early.twins)]).toEqual([[], ['a']])
+    const late = plan(leases, { observed, contested: ['a'], at: leaseMs + 1 })
+    expect([keys(late.adopt), keys(late.twins)]).toEqual([['a'], []])
   })
 
   test('the parents of a child give their fences as far as they are in the table', () => {

@@ -17,7 +17,12 @@ export function fakeLeaseTable(now: () => number) {
   const writes: string[] = []
 
   function isSeen(item: Lease, lease: Lease, owner: string, mode: TakeMode): boolean {
-    if (mode === 'force') return item.leaseOwner === owner && item.checkpointOwner === lease.checkpointOwner
+    if (mode === 'force')
+      return (
+        item.leaseOwner === owner &&
+        item.checkpointOwner === lease.checkpointOwner &&
+        item.checkpoint !== SHARD_END
+      )
     if (item.leaseCounter !== lease.leaseCounter) return false
     return mode === 'take' || (item.leaseOwner === owner && item.checkpointOwner === undefined)
   }

@@ -98,6 +98,18 @@ describe('leases', () => {
     expect(world.table.items.get(SHARD)!.leaseOwner).toBe('w2')
   })
 
+  test('of two processes under one worker id one fences the other out, once (F21)', async () => {
+    const world = fakeWorld({ shards: 2 })
+    const first = world.startWorker('same')
+    await world.time.advance(3000)
+    const second = world.startWorker('same')
+    await world.time.advance(60_000)
+    expect(first.counts.endings).toEqual(['lost', 'lost'])
+    expect(second.counts.endings).toEqual([])
+    expect(second.heldShards()).toHaveLength(2)
+    expect(first.logs.some(({ text }) => text.includes('same WORKER_ID'))).toBe(true)
+  })
+
   test('of two leases one is taken away: the other stays and goes on (23)', async () => {
     const world = fakeWorld({ shards: 2 })
     const worker = world.startWorker('w1')

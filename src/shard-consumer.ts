@@ -26,7 +26,11 @@ export type ConsumerParts = Omit<ReaderParts, 'log'> &
       received: (shardId: string, records: number, bytes: number) => void
       behind: (shardId: string, seconds: number) => void
       /** The series of a shard live as long as its tenure; in flight is asked at each scrape. */
-      watch: (shardId: string, inFlight: () => number, fence: number) => () => void
+      watch: (
+        shardId: string,
+        ask: { inFlight: () => number; checkpointAgeSeconds: () => number },
+        fence: number,
+      ) => () => void
       held: (shardId: string, reason: string | undefined) => void
       checkpointed: (shardId: string, outcome: 'ok' | 'lost') => void
     }
@@ -59,8 +63,14 @@ export async function consumeShard(
   let ahead = 0
   let settledTo: string | undefined
   let checkpointedTo: string | undefined
+  let takenTo: string | undefined
   let checkpointedAtMs = clock.monotonic()
-  const unwatch = metrics.watch(shardId, () => ahead + writer.unsettled(), tenure.fence())
+  /** Arrival of the oldest record taken in hand that no checkpoint covers. */
+  let uncoveredSinceMs: number | undefined
+  const checkpointAgeSeconds = () =>
+    uncoveredSinceMs === undefined ? 0 : Math.max(0, clock.now() - uncoveredSinceMs) / 1000
+  const inFlight = () => ahead + writer.unsettled()
+  const unwatch = metrics.watch(shardId, { inFlight, checkpointAgeSeconds }, tenure.fence())
 
   async function readAhead(): Promise<ReadPage | 'stalled' | undefined> {
     const page = await reader.next(leaving)
@@ -79,6 +89,7 @@ export async function consumeShard(
     metrics.checkpointed(shardId, landed ? 'ok' : 'lost')
     checkpointedAtMs = clock.monotonic()
     checkpointedTo = target
+    if (target === takenTo) uncoveredSinceMs = undefined
   }
 
   /** Settles a page, waiting at records that hold the shard. @returns false when stopped before its end */
@@ -163,6 +174,11 @@ export async function consumeShard(
       if (!page || leaving.aborted || (page.isTrimmed && !(await passTrimmed()))) return await leave()
       writer.accept(page.records.length)
       ahead = 0
+      const [first] = page.records
+      if (first) {
+        uncoveredSinceMs ??= Date.parse(first.arrivedAt) || clock.now()
+        takenTo = page.records.at(-1)!.sequenceNumber
+      }
       // Each record takes an ordinal; a tenure that could run out of them ends, and the next one has a new fence.
       const isLast: boolean =
         page.end !== undefined || writer.ordinal() + 2 * settings.limit + page.records.length > ORDINAL_MAX

@@ -8,7 +8,7 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
-  const inFlightOf = new Map<string, () => number>()
+  const asked = new Map<string, { inFlight: () => number; checkpointAgeSeconds: () => number }>()
   const heldReasons = new Map<string, string>()
 
   const buildInfo = new Gauge({
@@ -43,7 +43,7 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
     labelNames: SHARD_LABEL,
     registers,
     collect() {
-      for (const [shard, count] of inFlightOf) this.set({ shard }, count())
+      for (const [shard, ask] of asked) this.set({ shard }, ask.inFlight())
     },
   })
   const skipped = new Counter({
@@ -63,6 +63,15 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
     help: 'How far behind the newest record of the shard the last read was (MillisBehindLatest).',
     labelNames: SHARD_LABEL,
     registers,
+  })
+  const checkpointAge = new Gauge({
+    name: 'cdc_checkpoint_age_seconds',
+    help: 'Age of the oldest record read that no checkpoint covers; 0 when all is covered. Rising: the shard is stuck, held, or OpenSearch is away.',
+    labelNames: SHARD_LABEL,
+    registers,
+    collect() {
+      for (const [shard, ask] of asked) this.set({ shard }, ask.checkpointAgeSeconds())
+    },
   })
   const held = new Gauge({
     name: 'cdc_shard_held',
@@ -225,11 +234,15 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
         receivedBytes.inc({ shard }, bytes)
       },
       behind: (shard: string, seconds: number): void => lag.set({ shard }, seconds),
-      watch(shard: string, count: () => number, fenceOfTenure: number): () => void {
-        inFlightOf.set(shard, count)
+      watch(
+        shard: string,
+        ask: { inFlight: () => number; checkpointAgeSeconds: () => number },
+        fenceOfTenure: number,
+      ): () => void {
+        asked.set(shard, ask)
         fence.set({ shard }, fenceOfTenure)
         return () => {
-          inFlightOf.delete(shard)
+          asked.delete(shard)
           removeSeries(shard)
         }
       },
@@ -297,7 +310,8 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
   /** A gauge of a shard that was given up would page for ever; its counters begin anew with the next tenure. */
   function removeSeries(shard: string): void {
     removeHeld(shard)
-    for (const metric of [received, receivedBytes, inFlight, lag, fence]) metric.remove({ shard })
+    for (const metric of [received, receivedBytes, inFlight, lag, checkpointAge, fence])
+      metric.remove({ shard })
     for (const outcome of ['indexed', 'deleted', 'superseded', 'skipped', 'dead_lettered'])
       settled.remove({ shard, outcome })
   }

@@ -54,6 +54,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
       endings: [] as string[],
     }
     const inFlight = new Map<string, () => number>()
+    const ages = new Map<string, () => number>()
     const log = (level: string) => (fields: object, text: string) =>
       logs.push({ level, text, fields: { ...fields } })
     const logger = { info: log('info'), warn: log('warn'), error: log('error') }
@@ -106,8 +107,9 @@ export function fakeWorld(options: { shards?: number } = {}) {
                   counts.received += records
                 },
                 behind: () => {},
-                watch: (shard, count) => {
-                  inFlight.set(shard, count)
+                watch: (shard, ask) => {
+                  inFlight.set(shard, ask.inFlight)
+                  ages.set(shard, ask.checkpointAgeSeconds)
                   return () => inFlight.delete(shard)
                 },
                 checkpointed: () => {},
@@ -177,6 +179,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
       drain: () => drain.abort(),
       abandon: () => abandon.abort(),
       socketsDestroyed: () => socketsDestroyed,
+      checkpointAge: (shard: string) => ages.get(shard)!(),
       inFlight: () => [...inFlight.values()].reduce((sum, count) => sum + count(), 0),
       settledCount: () => [...counts.settled.values()].reduce((sum, count) => sum + count, 0),
     }

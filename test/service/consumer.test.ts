@@ -49,9 +49,11 @@ describe('settled before checkpoint (P2)', () => {
     const worker = world.startWorker('w1')
     await world.time.advance(3000)
     expect([worker.counts.received, worker.settledCount(), worker.inFlight()]).toEqual([3, 0, 3])
+    expect(worker.checkpointAge(SHARD)).toBeGreaterThan(2)
     held.release()
     await world.time.advance(1000)
     expect([worker.counts.received, worker.settledCount(), worker.inFlight()]).toEqual([3, 3, 0])
+    expect(worker.checkpointAge(SHARD)).toBe(0)
   })
 
   test('a shard ends only when all its records are settled; its children come first and are read after (85, 104)', async () => {

@@ -51,8 +51,7 @@ async function main(options: Options): Promise<number> {
   const startedAt = now()
   let parts: Parts | undefined
   try {
-    const log = (line: string) => view.say(line)
-    parts = await startParts({ instance: 'demo', localstack: options.localstack, log, signal: over.signal })
+    parts = await startLocalParts(options, view, over.signal)
     const stage = { options, parts, view, signal: over.signal, fail: (error: Error) => over.abort(error) }
     const isGood = await play(stage)
     view.say(
@@ -68,6 +67,15 @@ async function main(options: Options): Promise<number> {
     over.abort(new Interrupted(0))
     view.clear()
     await parts?.stop()
+  }
+}
+
+/** What goes wrong here is the machine's (a missing program, the demo already running): the message says it all. */
+async function startLocalParts({ localstack }: Options, view: View, signal: AbortSignal): Promise<Parts> {
+  try {
+    return await startParts({ instance: 'demo', localstack, log: view.say, signal })
+  } catch (cause) {
+    throw new DemoError((cause as Error).message, { cause })
   }
 }
 
@@ -262,7 +270,9 @@ function exitCodeOf(error: unknown, parts: Parts | undefined): number {
   if (error instanceof Interrupted) return error.exitCode
   const isExpected = error instanceof DemoError
   console.error(isExpected ? error.message : error)
-  if (isExpected && error.cause !== undefined) console.error(`because: ${error.cause}`)
+  if (isExpected && error.cause instanceof Error && !error.message.includes(error.cause.message)) {
+    console.error(`because: ${error.cause.message}`)
+  }
   if (parts) console.error(`Logs: ${pipeline.logsDir(parts)}`)
   return 1
 }

@@ -7,7 +7,7 @@ export type Options = { seed: number; seconds: number; keep: boolean; localstack
 export class UsageError extends Error {}
 
 const rows = [
-  { name: 'seconds', value: 'N', help: 'how long the workload writes (default 28, at least 20)' },
+  { name: 'seconds', value: 'N', help: 'how long the workload writes (default 28, at least 24)' },
   {
     name: 'seed',
     value: 'N',
@@ -22,7 +22,7 @@ const rows = [
  * Shorter, and the half before the kill has nothing left to measure after its first 5 s, nor has the half after it once
  * the leases have been taken over.
  */
-const secondsMin = 20
+const secondsMin = 24
 /** Longer than this the tables outgrow what a comparison in memory is meant for. */
 const secondsMax = 3600
 

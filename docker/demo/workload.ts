@@ -7,6 +7,16 @@
  */
 
 import type { Client } from 'pg'
+import {
+  amount,
+  attributes,
+  type Chance,
+  description,
+  moment,
+  price,
+  seededChance,
+  texts,
+} from './seeded-values.ts'
 import { pause } from './wait.ts'
 
 /** Rows changed so far, and the transactions they came in. A changed key counts as a key change, not as an update. */
@@ -36,13 +46,6 @@ type Keys = {
   freeReferences: string[]
 }
 
-type Chance = {
-  below(n: number): number
-  pick<T>(list: readonly T[]): T
-  /** Picks and removes. */
-  take<T>(list: T[]): T
-}
-
 type Shop = {
   keys: Keys
   chance: Chance
@@ -51,17 +54,6 @@ type Shop = {
 }
 
 type Step = { weight: number; possible?: (keys: Keys) => boolean; run: (shop: Shop) => Promise<void> }
-
-const texts = [
-  '',
-  'plain',
-  'She said "ship it"',
-  'line one\nline two\r\n\tthree',
-  'C:\\temp\\new',
-  'żółć 東京 🚲 é',
-  'bell \u0007',
-  null,
-]
 
 export function changes(counts: Counts): number {
   return counts.inserts + counts.updates + counts.deletes + counts.keyChanges
@@ -359,55 +351,4 @@ async function rewriteEntry({ keys, chance, change }: Shop): Promise<void> {
     'rewritten',
     moment(chance),
   ])
-}
-
-function seededChance(seed: number): Chance {
-  let state = seed | 0
-  // mulberry32: 32 bits of state, good enough to shuffle a shop.
-  function next(): number {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-  const below = (n: number) => Math.floor(next() * n)
-  return {
-    below,
-    pick: list => list[below(list.length)]!,
-    take(list) {
-      const i = below(list.length)
-      const [taken] = list.splice(i, 1)
-      return taken!
-    },
-  }
-}
-
-function price(chance: Chance): string {
-  return `${chance.below(1000)}.${String(chance.below(100)).padStart(2, '0')}`
-}
-
-/** Up to 28 digits before the point and ten behind it. */
-function amount(chance: Chance): string {
-  const digits = (n: number) => Array.from({ length: n }, () => chance.below(10)).join('')
-  return `${chance.pick(['', '-'])}1${digits(chance.below(28))}.${digits(10)}`
-}
-
-/** With and without a fraction: DMS writes none where it is zero. */
-function moment(chance: Chance): string {
-  const seconds = new Date(1_700_000_000_000 + chance.below(50_000_000) * 1000).toISOString().slice(0, 19)
-  return seconds + chance.pick(['Z', '.5Z', '.123456Z', '.000001Z'])
-}
-
-/** Numbers a double cannot hold also inside jsonb; or no attributes at all. */
-function attributes(chance: Chance, id: number): string | null {
-  if (chance.below(6) === 0) return null
-  const tags = JSON.stringify(['b', chance.pick(['ä', '"', '\\', '\n'])])
-  return `{"channel": "app", "weight": ${id}.${chance.below(90) + 10}, "tracking": 90071992547${10_000 + chance.below(80_000)}93, "tags": ${tags}, "gift": true}`
-}
-
-/** As long as those of shop.sql, and below 2 kB for the reason given there. */
-function description(chance: Chance): string {
-  return Array.from({ length: 150 }, () =>
-    chance.pick(['bicycle ', 'wheel, ', 'Größe\n', '"steel" ', 'no. 7 – ']),
-  ).join('')
 }

@@ -29,7 +29,7 @@ test.each([['--nonsense'], ['extra'], ['--seed'], ['--keep=yes']])('%s is a mist
 })
 
 test.each([
-  ['--seconds', '19'],
+  ['--seconds', '23'],
   ['--seconds', '1e2'],
   ['--seed', '-1'],
   ['--seed', ''],

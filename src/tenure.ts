@@ -87,6 +87,7 @@ export function tenure(
 
   /** Retries what may come back, as long as the lease lasts; false means the lease is no longer ours. */
   async function write(change: OwnerWrite): Promise<boolean> {
+    let mayHaveLanded = false
     for (let attempt = 0; ; attempt++) {
       if (!isAlive()) {
         end('no renewal succeeded within the lease time')
@@ -95,7 +96,7 @@ export function tenure(
       const sentAtMs = clock.monotonic()
       try {
         const hold = { leaseKey: shardId, owner, counter, fence, isLeaving: leaving.signal.aborted }
-        const result = await parts.write(hold, change, attempt > 0)
+        const result = await parts.write(hold, change, mayHaveLanded)
         if (result === 'lost' || (result === 'leaving' && hold.isLeaving)) {
           end('the lease item was changed by another worker, or is gone')
           return false
@@ -110,6 +111,7 @@ export function tenure(
         if (change.kind === 'renew') parts.onRenewal('renewed', (clock.monotonic() - sentAtMs) / 1000)
         return true
       } catch (error) {
+        mayHaveLanded = true
         parts.onRenewal('failed', (clock.monotonic() - sentAtMs) / 1000)
         log.warn(
           { shardId, attempt, what: change.kind, err: error },

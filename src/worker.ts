@@ -258,7 +258,10 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
     for (const { leaseKey } of plan.leave) held.get(leaseKey)?.tenure.leave()
     for (const { leaseKey } of plan.awaited) awaitHandoff(leaseKey, leases, stop)
     await Promise.all([
-      ...plan.adopt.map(lease => begin(lease, leases, 'adopt', 'adopted', stop)),
+      // A look may see a finished handoff before the one who waits for it does.
+      ...plan.adopt.map(lease =>
+        begin(lease, leases, 'adopt', awaited.has(lease.leaseKey) ? 'received' : 'adopted', stop),
+      ),
       ...plan.force.map(lease => begin(lease, leases, 'force', 'forced', stop)),
       ...plan.handoff.map(lease => askForHandoff(lease, leases, stop)),
       takeAll(plan.take, leases, stop),

@@ -1,5 +1,5 @@
 /**
- * Three projects. `unit` needs no machine and is what `npm run check` runs. `parts` needs the local parts, which are
+ * Four projects. `unit` needs no machine and is what `npm run check` runs. `simulation` needs none either, but minutes. `parts` needs the local parts, which are
  * started once for the whole run; its files run one after the other, since they share two cores and one OpenSearch.
  * `localstack` is the main integration test once more, with LocalStack in the place of the three AWS emulators.
  */
@@ -26,7 +26,16 @@ export default defineConfig({
           name: 'unit',
           root,
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.parts.test.ts', 'node_modules/**'],
+          exclude: ['test/**/*.parts.test.ts', 'test/simulation/**', 'node_modules/**'],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'simulation',
+          root,
+          include: ['test/simulation/*.test.ts'],
+          testTimeout: 300_000,
           sequence: { groupOrder: 0 },
         },
       },

@@ -134,14 +134,22 @@ export function isAfter(sequenceNumber: string, other: string): boolean {
 }
 
 /**
- * Where the hash keys that leases cover have a gap: leases that have not ended, overlaps allowed. The whole range is
- * covered at all times, for children get their leases before the parent's ends.
+ * Where the hash keys that leases cover have a gap: leases that have not ended, overlaps allowed. Children get their
+ * leases before the parent's ends, so the whole range is covered at all times; but for the child of a merge, which waits
+ * for its last parent: until then the ended one counts as covering.
  *
  * @returns the first hash key nobody covers, or undefined; leases without hash keys (others may write such) say nothing
  */
 export function firstHole(leases: readonly Lease[]): string | undefined {
+  const keys = new Set(leases.map(({ leaseKey }) => leaseKey))
+  const ended = leases.filter(lease => lease.checkpoint === SHARD_END)
+  const waitsForOtherParent = ({ childShardIds: [child, second] }: Lease) =>
+    child !== undefined &&
+    second === undefined &&
+    !keys.has(child) &&
+    ended.filter(({ childShardIds }) => childShardIds.includes(child)).length === 1
   const ranges = leases
-    .filter(lease => lease.checkpoint !== SHARD_END)
+    .filter(lease => lease.checkpoint !== SHARD_END || waitsForOtherParent(lease))
     .map(({ startingHashKey, endingHashKey }) => ({ start: startingHashKey, end: endingHashKey }))
   if (ranges.some(({ start, end }) => start === undefined || end === undefined)) return undefined
   const sorted = ranges

@@ -186,6 +186,16 @@ describe('hash ranges (auditor)', () => {
     expect(firstHole([range('a', 0n, top, SHARD_END)])).toBe('0')
   })
 
+  test('the ended parent of a merge covers its range until the other parent has ended too, not longer', () => {
+    const half = top / 2n
+    const left = { ...range('a', 0n, half, SHARD_END), childShardIds: ['c'] }
+    const right = range('b', half + 1n, top)
+    expect(firstHole([left, right])).toBeUndefined()
+    const both = [left, { ...right, checkpoint: SHARD_END, childShardIds: ['c'] }]
+    expect(firstHole(both)).toBe('0')
+    expect(firstHole([...both, { ...range('c', 0n, top), parentShardId: ['a', 'b'] }])).toBeUndefined()
+  })
+
   test('leases without hash keys say nothing (81)', () => {
     expect(firstHole([lease('a')])).toBeUndefined()
   })

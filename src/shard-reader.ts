@@ -73,7 +73,9 @@ const ANSWER_BYTES_MIN = 65_536
 /** @param start a sequence number up to which (inclusive) all is settled, or `TRIM_HORIZON` or `LATEST` */
 export function shardReader(parts: ReaderParts, shardId: string, start: string, settings: ReaderSettings) {
   const { clock, budget, log } = parts
-  let position = start
+  // KCL writes this word where it begins at a time; the time is in its configuration, not in the table. The oldest record
+  // loses nothing, and versions make the rest harmless.
+  let position = start === 'AT_TIMESTAMP' ? 'TRIM_HORIZON' : start
   let iterator: string | undefined
   let nextReadMs = 0
   let isOpened = false

@@ -60,9 +60,9 @@ export function shardSync(
         // Meanwhile the shard may have been read to its end and its children begun: read again, it would overwrite them.
         if (parts.clock.monotonic() - listedAtMs > settings.leaseMs / 2)
           throw new Error('the listing of the leases is too old to create one that was missing in it')
-        if (await parts.create(newLease(shard, checkpoint, leases))) {
-          parts.log.info({ shardId: shard.shardId, checkpoint }, 'lease created')
-        }
+        // Another worker is at it: all of a fleet that starts at once would ask for every lease.
+        if (!(await parts.create(newLease(shard, checkpoint, leases)))) break
+        parts.log.info({ shardId: shard.shardId, checkpoint }, 'lease created')
       }
       for (const { leaseKey, startingHashKey } of leases) {
         const shard = shards.find(({ shardId }) => shardId === leaseKey)

@@ -56,6 +56,8 @@ export type WorkerParts = {
   }
   metrics: {
     leases: (counts: { held: number; known: number; unowned: number; corrupt: number }) => void
+    /** Leases of other workers that nobody renews. */
+    expired: (leases: number) => void
     leaseTaken: (how: LeaseTaken) => void
     leaseEnded: (how: Ending) => void
     renewal: TenureParts['onRenewal']
@@ -247,6 +249,7 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
     })
     lastLookAtMs = clock.monotonic()
     listing.workers = plan.workers
+    metrics.expired(plan.expired)
     for (const { leaseKey, leaseOwner } of leases) if (leaseOwner !== owner) contested.delete(leaseKey)
     if (plan.twins.length > 0) {
       const shardIds = plan.twins.map(({ leaseKey }) => leaseKey)

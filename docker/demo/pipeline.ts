@@ -86,8 +86,6 @@ export function serviceSettings(parts: Parts, queueUrl: string): Record<string, 
     OPENSEARCH_URL: parts.endpoints.opensearchUrl,
     TABLE_FILE: fileURLToPath(tableFile),
     LEASE_MS: String(leaseMs),
-    // Half of them each. Otherwise the worker that looks first takes all, and a lease that is held does not move to another.
-    MAX_LEASES: String(shardCount / 2),
     INDEX_REPLICAS: '0',
     // The emulator holds one call for seconds when it may answer ten thousand records.
     GET_RECORDS_LIMIT: '1000',

@@ -1,7 +1,7 @@
 /**
  * The lease table: each operation is one conditional write to DynamoDB, attribute by attribute, so that what KCL or
- * others put into an item stays. Items that are not leases (KCL 3.5 keeps some) and items that cannot be read as one
- * are left alone.
+ * others put into an item stays. Items that are not leases of this stream (KCL 3.5 keeps some) and items that cannot be
+ * read as one are left alone.
  *
  * An answer may be lost after the write landed, and the retry then fails its own condition. So where a write was sent more
  * than once a failed condition is looked at again: it was ours if the item carries our fence and what we wrote. Where it
@@ -78,7 +78,9 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
         }),
       )
       for (const item of answer.Items ?? []) {
-        if (item.entityType !== undefined && item.entityType !== 'LEASE') continue
+        // KCL's own items, and its leases in multi-stream mode: those are of other streams, under keys no shard has.
+        const isLease = item.entityType === undefined || item.entityType === 'LEASE'
+        if (!isLease || item.streamName !== undefined) continue
         const lease = leaseOf(item)
         if (lease) leases.push(lease)
         else corrupt++

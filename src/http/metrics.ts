@@ -187,6 +187,11 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
     help: 'Leases nobody owns. Above 0 for long: nobody reads that shard.',
     registers,
   })
+  const leasesExpired = new Gauge({
+    name: 'cdc_leases_expired',
+    help: 'Leases whose owner has not renewed them for the lease time. Above 0 for long: nobody takes them over.',
+    registers,
+  })
   const leasesCorrupt = new Gauge({
     name: 'cdc_leases_corrupt',
     help: 'Items of the lease table that could not be read as leases.',
@@ -286,6 +291,7 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
         leasesUnowned.set(counts.unowned)
         leasesCorrupt.set(counts.corrupt)
       },
+      expired: (leases: number): void => leasesExpired.set(leases),
       leaseTaken: (how: string): void => leaseEvents.inc({ event: how }),
       leaseEnded: (how: string): void => leaseEvents.inc({ event: how }),
       renewal(outcome: 'renewed' | 'failed', seconds: number): void {

@@ -149,6 +149,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
         log: logger,
         metrics: {
           leases: () => {},
+          expired: () => {},
           leaseTaken: () => {},
           leaseEnded: how => counts.endings.push(how),
           renewal: () => {},

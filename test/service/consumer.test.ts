@@ -249,6 +249,21 @@ describe('reading', () => {
     expect([...world.search.found().keys()]).toEqual(['public_t/2'])
   })
 
+  test('a lease that a KCL worker began at a time is read from the oldest record (107)', async () => {
+    const world = fakeWorld()
+    world.stream.put(SHARD, row('insert', '{"id":1}'))
+    const theirs = {
+      leaseKey: SHARD,
+      leaseCounter: 0,
+      checkpoint: 'AT_TIMESTAMP',
+      ownerSwitchesSinceCheckpoint: 0,
+    }
+    world.table.items.set(SHARD, { ...theirs, parentShardId: [], childShardIds: [] })
+    world.startWorker('w1')
+    await world.time.advance(2000)
+    expect(world.search.found().size).toBe(1)
+  })
+
   test('a shard whose reads fail for the stall time is left to another worker', async () => {
     const world = fakeWorld()
     const { read } = world.stream

@@ -11,7 +11,7 @@ import { backoffMs } from './core/backoff.ts'
 import { decode } from './core/change.ts'
 import { type DecideContext, type Decision, decide, type Hold, type Letter } from './core/document.ts'
 import type { Lease } from './core/lease.ts'
-import type { LetterContext } from './core/letter.ts'
+import type { SealedLetter } from './core/letter.ts'
 import { type Answer, judge } from './core/outcome.ts'
 import {
   addLetter,
@@ -27,11 +27,9 @@ import {
   skip,
 } from './core/page.ts'
 import { descendants } from './core/shard.ts'
+import type { StreamRecord } from './core/stream.ts'
 import { fenceOf, judgeConflict, LOAD_BELOW_CHANGES, versionsOf } from './core/version.ts'
-import type { StreamRecord } from './shard-reader.ts'
 import type { Tenure } from './tenure.ts'
-
-export type SealedLetter = { letter: Letter; context: LetterContext; data: Uint8Array }
 
 export type PageWriterParts = {
   write: (actions: readonly Action[]) => Promise<Answer[]>

@@ -8,15 +8,10 @@
  * The next page is read while this one is written, never more than one ahead.
  */
 
+import type { ChildShard } from './core/stream.ts'
 import { ORDINAL_MAX } from './core/version.ts'
 import { type PageWriterParts, type PageWriterSettings, pageWriter } from './page-writer.ts'
-import {
-  type ChildShard,
-  type ReaderParts,
-  type ReaderSettings,
-  type ReadPage,
-  shardReader,
-} from './shard-reader.ts'
+import { type ReaderParts, type ReaderSettings, type ReadPage, shardReader } from './shard-reader.ts'
 import type { Tenure } from './tenure.ts'
 
 export type ConsumerParts = Omit<ReaderParts, 'log'> &

@@ -6,37 +6,12 @@
 import { type Clock, untilAborted } from './clock.ts'
 import { backoffMs } from './core/backoff.ts'
 import { isAfter } from './core/shard.ts'
+import type { ChildShard, StreamPage, StreamRecord } from './core/stream.ts'
 import type { ReadBudget } from './read-budget.ts'
-
-export type StreamRecord = {
-  sequenceNumber: string
-  partitionKey: string
-  arrivedAt: string
-  data: Uint8Array
-}
-export type ChildShard = {
-  shardId: string
-  parents: string[]
-  startingHashKey: string
-  endingHashKey: string
-}
 
 export type ReaderParts = {
   open: (shardId: string, from: string) => Promise<string | undefined>
-  read: (
-    iterator: string,
-    limit: number,
-  ) => Promise<
-    | {
-        kind: 'records'
-        records: StreamRecord[]
-        next: string | undefined
-        behindMs: number
-        children: ChildShard[]
-      }
-    | { kind: 'expired' }
-    | { kind: 'gone' }
-  >
+  read: (iterator: string, limit: number) => Promise<StreamPage>
   budget: ReadBudget
   clock: Clock
   random: () => number

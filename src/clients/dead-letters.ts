@@ -4,13 +4,10 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { GetQueueAttributesCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
-import type { Letter } from '../core/document.ts'
-import { type LetterContext, letterBatches, letterMessages } from '../core/letter.ts'
+import { letterBatches, letterMessages, type SealedLetter } from '../core/letter.ts'
 import { OutsideError } from '../errors.ts'
 
 const gzipped = promisify(gzip)
-
-export type SealedLetter = { letter: Letter; context: LetterContext; data: Uint8Array }
 
 export function deadLetters(queueUrl: string) {
   const client = new SQSClient({

@@ -175,7 +175,10 @@ export function planLeases(input: {
     take: inRandomOrder(free).slice(0, need),
     adopt: mine.filter(lease => lease.checkpointOwner === undefined && ready(lease) && !isTwins(lease)),
     twins: mine.filter(isTwins),
-    handoff: free.length > 0 ? [] : handoffs(inRandomOrder(alive.filter(isReadable)), counts, share, need),
+    handoff:
+      free.length > 0
+        ? []
+        : handoffs(alive.filter(isReadable), counts, { share, need, random: input.random }),
     awaited: incoming.filter(lease => !force.includes(lease)),
     force,
     leave: running.filter(
@@ -194,22 +197,24 @@ function countByOwner(leases: readonly Lease[]): Map<string, number> {
   return counts
 }
 
+/** All workers see the same leases as an owner's surplus, so that many who ask at once do not take more than that. */
 function handoffs(
   alive: readonly Lease[],
   counts: ReadonlyMap<string, number>,
-  share: number,
-  need: number,
+  { share, need, random }: { share: number; need: number; random: () => number },
 ): Lease[] {
-  const chosen: Lease[] = []
   const mostLoadedFirst = [...counts].sort(([, a], [, b]) => b - a)
   const movable = (owner: string) =>
-    alive.filter(lease => lease.leaseOwner === owner && lease.checkpointOwner === undefined)
-  for (const [owner, count] of mostLoadedFirst) {
-    const surplus = Math.max(0, count - share)
-    chosen.push(...movable(owner).slice(0, Math.min(surplus, need - chosen.length)))
-  }
-  const isShort = chosen.length === 0 && need > 1
-  return isShort && mostLoadedFirst[0] ? movable(mostLoadedFirst[0][0]).slice(0, 1) : chosen
+    alive
+      .filter(lease => lease.leaseOwner === owner && lease.checkpointOwner === undefined)
+      .sort((a, b) => (a.leaseKey < b.leaseKey ? -1 : 1))
+  const surplus = mostLoadedFirst.flatMap(([owner, count]) =>
+    count > share ? movable(owner).slice(0, count - share) : [],
+  )
+  const isShort = surplus.length === 0 && need > 1
+  return isShort && mostLoadedFirst[0]
+    ? movable(mostLoadedFirst[0][0]).slice(0, 1)
+    : shuffled(random)(surplus).slice(0, need)
 }
 
 function shuffled(random: () => number): <Value>(values: readonly Value[]) => Value[] {

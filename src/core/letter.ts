@@ -25,6 +25,9 @@ export type LetterContext = {
   service: string
 }
 
+/** A letter with the record's data as it came. */
+export type SealedLetter = { letter: Letter; context: LetterContext; data: Uint8Array }
+
 /** @param payload gzip of the record's data, base64 @returns the messages, in order of their parts */
 export function letterMessages(letter: Letter, context: LetterContext, payload: string): string[] {
   const parts: string[] = []

@@ -1,7 +1,7 @@
 /** The questions both streams answer: the fake, and Kinesis through the client. */
 import { expect, test } from 'vitest'
-import type { StreamPage } from '../../src/clients/kinesis.ts'
 import type { Shard } from '../../src/core/shard.ts'
+import type { StreamPage } from '../../src/core/stream.ts'
 
 export type StreamUnderTest = {
   listShards: () => Promise<Shard[]>

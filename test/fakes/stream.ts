@@ -1,7 +1,7 @@
 /** A stream in memory: shards, records, splits, merges. It answers the contract test of the real one (test/clients/stream.contract.ts). */
 import { createHash } from 'node:crypto'
-import type { StreamPage } from '../../src/clients/kinesis.ts'
 import { isAfter, LAST_HASH_KEY, type Shard } from '../../src/core/shard.ts'
+import type { StreamPage } from '../../src/core/stream.ts'
 
 export function fakeStream(shardCount: number) {
   const shards: Shard[] = []

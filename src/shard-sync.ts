@@ -5,8 +5,8 @@
 import type { Clock } from './clock.ts'
 import { deletableLeases, type InitialPosition, type Lease, parentFences } from './core/lease.ts'
 import { childrenToCreate, missingLeases, type Shard } from './core/shard.ts'
+import type { ChildShard } from './core/stream.ts'
 import { nextFence } from './core/version.ts'
-import type { ChildShard } from './shard-reader.ts'
 
 export type ShardSyncParts = {
   list: () => Promise<Lease[]>
@@ -20,6 +20,9 @@ export type ShardSyncParts = {
   clock: Clock
   log: { info(fields: object, text: string): void }
 }
+
+/** So many that were missing and are there now: another worker creates them; a whole fleet may have started at once. */
+const FOUND_THERE_MAX = 10
 
 export function shardSync(
   parts: ShardSyncParts,
@@ -53,6 +56,7 @@ export function shardSync(
       const listedAtMs = parts.clock.monotonic()
       const leases = await parts.list()
       const shards = await parts.listShards()
+      let foundThere = 0
       for (const { shard, checkpoint } of missingLeases(shards, leases, settings.initialPosition)) {
         // The former owner of an item that vanished may still be writing; it fences itself within one lease time.
         const seenMs = parts.lastSeenMs(shard.shardId)
@@ -60,9 +64,9 @@ export function shardSync(
         // Meanwhile the shard may have been read to its end and its children begun: read again, it would overwrite them.
         if (parts.clock.monotonic() - listedAtMs > settings.leaseMs / 2)
           throw new Error('the listing of the leases is too old to create one that was missing in it')
-        // Another worker is at it: all of a fleet that starts at once would ask for every lease.
-        if (!(await parts.create(newLease(shard, checkpoint, leases)))) break
-        parts.log.info({ shardId: shard.shardId, checkpoint }, 'lease created')
+        if (await parts.create(newLease(shard, checkpoint, leases)))
+          parts.log.info({ shardId: shard.shardId, checkpoint }, 'lease created')
+        else if (++foundThere === FOUND_THERE_MAX) break
       }
       for (const { leaseKey, startingHashKey } of leases) {
         const shard = shards.find(({ shardId }) => shardId === leaseKey)

@@ -31,7 +31,7 @@ export type LeaseTable = {
   take: (lease: Lease, claim: { owner: string; fence: number; mode: TakeMode }) => Promise<number | undefined>
   write: TenureParts['write']
   startHandoff: (lease: Lease, next: string) => Promise<boolean>
-  cancelHandoff: (leaseKey: string, next: string) => Promise<void>
+  cancelHandoff: (leaseKey: string, next: string, fence: number | undefined) => Promise<void>
   remove: (lease: Lease) => Promise<void>
   setRange: (leaseKey: string, range: { startingHashKey: string; endingHashKey: string }) => Promise<void>
   serverNow: () => number
@@ -203,12 +203,16 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
           if (held.has(leaseKey)) return
         }
       }
-      await table.cancelHandoff(leaseKey, owner).catch(error => {
+      try {
+        // Handed over in this very moment it would stay with us until it expires. The fence tells that no tenure began.
+        const fence = (await table.get(leaseKey))?.fence
+        await table.cancelHandoff(leaseKey, owner, fence)
+      } catch (error) {
         log.warn(
           { shardId: leaseKey, err: error },
           'could not withdraw from a handoff; the lease will expire instead',
         )
-      })
+      }
     }
     awaited.set(leaseKey, {
       sinceMs: clock.monotonic(),
@@ -216,22 +220,30 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
     })
   }
 
-  async function takeAll(free: readonly Lease[], leases: readonly Lease[], stop: StopSignals): Promise<void> {
+  /** @returns false when another worker was quicker */
+  async function takeAll(
+    free: readonly Lease[],
+    leases: readonly Lease[],
+    stop: StopSignals,
+  ): Promise<boolean> {
     for (let from = 0; from < free.length; from += TAKES_AT_ONCE) {
       const some = free.slice(from, from + TAKES_AT_ONCE)
       const how = (lease: Lease) => (lease.leaseOwner === undefined ? 'taken' : 'stolen')
       const taken = await Promise.all(some.map(lease => begin(lease, leases, 'take', how(lease), stop)))
-      if (taken.includes(false)) return
+      if (taken.includes(false)) return false
     }
+    return true
   }
 
-  async function askForHandoff(lease: Lease, leases: readonly Lease[], stop: StopSignals): Promise<void> {
-    if (!(await table.startHandoff(lease, owner))) return
+  /** @returns false when another worker was quicker */
+  async function askForHandoff(lease: Lease, leases: readonly Lease[], stop: StopSignals): Promise<boolean> {
+    if (!(await table.startHandoff(lease, owner))) return false
     log.info({ shardId: lease.leaseKey, from: lease.leaseOwner }, 'asked for the lease, its owner drains')
     awaitHandoff(lease.leaseKey, leases, stop)
+    return true
   }
 
-  /** @returns the monotonic time at which the next lease may expire */
+  /** @returns when to look again at the latest: the next lease may expire, or others were quicker and we are still short */
   async function look(stop: StopSignals): Promise<number | undefined> {
     const leases = await list()
     const plan = planLeases({
@@ -266,11 +278,14 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
         begin(lease, leases, 'adopt', awaited.has(lease.leaseKey) ? 'received' : 'adopted', stop),
       ),
       ...plan.force.map(lease => begin(lease, leases, 'force', 'forced', stop)),
+    ])
+    const gained = await Promise.all([
       ...plan.handoff.map(lease => askForHandoff(lease, leases, stop)),
       takeAll(plan.take, leases, stop),
     ])
     await mendHole(leases)
-    return plan.nextExpiryMs
+    if (!gained.includes(false)) return plan.nextExpiryMs
+    return Math.min(clock.monotonic() + leaseMs / 3, plan.nextExpiryMs ?? Number.POSITIVE_INFINITY)
   }
 
   async function mendHole(leases: readonly Lease[]): Promise<void> {

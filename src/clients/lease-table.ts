@@ -225,31 +225,47 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
   }
 
   /**
-   * Names us the next owner of a lease that is alive. The counter stays, so that the present owner's renewals go on.
+   * Names us the next owner of a lease that is alive, or in the place of a next owner that never came. The counter stays,
+   * so that the present owner's renewals go on.
    *
-   * @returns whether it landed; false when the owner changed or a handoff is under way already
+   * @returns whether it landed; false when the owner changed or another handoff is under way
    */
   async function startHandoff(lease: Lease, next: string): Promise<boolean> {
+    const holder = lease.checkpointOwner ?? lease.leaseOwner
+    const isOwned =
+      lease.leaseOwner === undefined ? 'attribute_not_exists(leaseOwner)' : 'leaseOwner = :owner'
+    const isHeld =
+      lease.checkpointOwner === undefined
+        ? 'attribute_not_exists(checkpointOwner)'
+        : 'checkpointOwner = :holder'
     const item = await conditionally({
       leaseKey: lease.leaseKey,
       update: 'SET leaseOwner = :me, checkpointOwner = :holder',
-      condition:
-        'attribute_exists(leaseKey) AND leaseOwner = :holder AND attribute_not_exists(checkpointOwner)',
-      values: { ':me': next, ':holder': lease.leaseOwner },
+      condition: `attribute_exists(leaseKey) AND ${isOwned} AND ${isHeld}`,
+      values: {
+        ':me': next,
+        ':holder': holder,
+        ...(lease.leaseOwner === undefined ? {} : { ':owner': lease.leaseOwner }),
+      },
     })
     return (
-      item.landed ||
-      (item.isRetried && item.now?.leaseOwner === next && item.now.checkpointOwner === lease.leaseOwner)
+      item.landed || (item.isRetried && item.now?.leaseOwner === next && item.now.checkpointOwner === holder)
     )
   }
 
-  /** Withdraws as next owner: the present one drains as it has begun to, and the lease is free when it has finished. */
-  async function cancelHandoff(leaseKey: string, next: string): Promise<void> {
+  /**
+   * Withdraws as next owner. While the present one drains as it has begun to, the lease is free when it has finished; if
+   * it has finished, the lease is free now.
+   *
+   * @param fence of the lease as it was handed over: a tenure that began since has raised it, and keeps the lease
+   */
+  async function cancelHandoff(leaseKey: string, next: string, fence: number | undefined): Promise<void> {
+    const isNotBegun = fence === undefined ? 'attribute_not_exists(fence)' : 'fence = :fence'
     await conditionally({
       leaseKey,
-      update: 'REMOVE leaseOwner',
-      condition: 'leaseOwner = :me AND attribute_exists(checkpointOwner)',
-      values: { ':me': next },
+      update: 'SET leftBy = :me REMOVE leaseOwner',
+      condition: `leaseOwner = :me AND (attribute_exists(checkpointOwner) OR ${isNotBegun})`,
+      values: { ':me': next, ...(fence === undefined ? {} : { ':fence': fence }) },
     })
   }
 

@@ -56,7 +56,13 @@ export type WriteResult = 'landed' | 'leaving' | 'lost'
 export type TakeMode = 'take' | 'adopt' | 'force'
 
 /** When this worker, by its own monotonic clock, last saw a lease's counter change. */
-export type Observation = { counter: number; owner: string | undefined; seenAtMs: number }
+export type Observation = {
+  counter: number
+  owner: string | undefined
+  seenAtMs: number
+  /** Since when its pair of next owner and present one is as it is; undefined when no handoff is under way. */
+  handoff: { pair: string; sinceMs: number } | undefined
+}
 
 /**
  * Watches the counters. A lease seen for the first time counts as renewed now, for its owner may just have renewed it.
@@ -68,13 +74,21 @@ export function observe(
   monotonicMs: number,
 ): Map<string, Observation> {
   const after = new Map<string, Observation>()
-  for (const { leaseKey, leaseCounter, leaseOwner } of leases) {
+  for (const { leaseKey, leaseCounter, leaseOwner, checkpointOwner } of leases) {
     const known = before.get(leaseKey)
-    const unchanged = known?.counter === leaseCounter && known.owner === leaseOwner
-    after.set(
-      leaseKey,
-      unchanged ? known : { counter: leaseCounter, owner: leaseOwner, seenAtMs: monotonicMs },
-    )
+    const isUnchanged = known?.counter === leaseCounter && known.owner === leaseOwner
+    const pair = checkpointOwner === undefined ? undefined : JSON.stringify([leaseOwner, checkpointOwner])
+    after.set(leaseKey, {
+      counter: leaseCounter,
+      owner: leaseOwner,
+      seenAtMs: isUnchanged ? known.seenAtMs : monotonicMs,
+      handoff:
+        pair === undefined
+          ? undefined
+          : known?.handoff?.pair === pair
+            ? known.handoff
+            : { pair, sinceMs: monotonicMs },
+    })
   }
   return after
 }
@@ -149,7 +163,18 @@ export function planLeases(input: {
   const mine = running.filter(lease => lease.leaseOwner === me)
   const others = running.filter(lease => lease.leaseOwner !== undefined && lease.leaseOwner !== me)
   const expired = others.filter(isOver)
-  const alive = others.filter(lease => !isOver(lease))
+  // A handoff whose next owner died before it could force it, from one who knows no handoffs (KCL 2.x) and goes on
+  // renewing: it would stay as it is for ever. It counts for its holder, and may be asked for again.
+  const isStuck = (lease: Lease) => {
+    const handoff = observed.get(lease.leaseKey)?.handoff
+    return (
+      lease.leaseOwner !== me && handoff !== undefined && monotonicMs - handoff.sinceMs > 2 * input.handoffMs
+    )
+  }
+  const alive = running
+    .filter(lease => !isOver(lease))
+    .map(lease => ({ lease, owner: isStuck(lease) ? lease.checkpointOwner : lease.leaseOwner }))
+    .filter((held): held is HeldByOther => held.owner !== undefined && held.owner !== me)
 
   const isTwins = (lease: Lease) => input.contested.has(lease.leaseKey) && !isOver(lease)
   const incoming = mine.filter(
@@ -178,7 +203,13 @@ export function planLeases(input: {
     handoff:
       free.length > 0
         ? []
-        : handoffs(alive.filter(isReadable), counts, { share, need, random: input.random }),
+        : handoffs(
+            alive.filter(
+              ({ lease }) => isReadable(lease) && (lease.checkpointOwner === undefined || isStuck(lease)),
+            ),
+            counts,
+            { share, need, random: input.random },
+          ),
     awaited: incoming.filter(lease => !force.includes(lease)),
     force,
     leave: running.filter(
@@ -191,29 +222,32 @@ export function planLeases(input: {
   }
 }
 
-function countByOwner(leases: readonly Lease[]): Map<string, number> {
+type HeldByOther = { lease: Lease; owner: string }
+
+function countByOwner(alive: readonly HeldByOther[]): Map<string, number> {
   const counts = new Map<string, number>()
-  for (const { leaseOwner } of leases) counts.set(leaseOwner!, (counts.get(leaseOwner!) ?? 0) + 1)
+  for (const { owner } of alive) counts.set(owner, (counts.get(owner) ?? 0) + 1)
   return counts
 }
 
 /** All workers see the same leases as an owner's surplus, so that many who ask at once do not take more than that. */
 function handoffs(
-  alive: readonly Lease[],
+  movable: readonly HeldByOther[],
   counts: ReadonlyMap<string, number>,
   { share, need, random }: { share: number; need: number; random: () => number },
 ): Lease[] {
   const mostLoadedFirst = [...counts].sort(([, a], [, b]) => b - a)
-  const movable = (owner: string) =>
-    alive
-      .filter(lease => lease.leaseOwner === owner && lease.checkpointOwner === undefined)
+  const movableOf = (owner: string) =>
+    movable
+      .filter(held => held.owner === owner)
+      .map(({ lease }) => lease)
       .sort((a, b) => (a.leaseKey < b.leaseKey ? -1 : 1))
   const surplus = mostLoadedFirst.flatMap(([owner, count]) =>
-    count > share ? movable(owner).slice(0, count - share) : [],
+    count > share ? movableOf(owner).slice(0, count - share) : [],
   )
   const isShort = surplus.length === 0 && need > 1
-  return isShort && mostLoadedFirst[0]
-    ? movable(mostLoadedFirst[0][0]).slice(0, 1)
+  return isShort
+    ? mostLoadedFirst.flatMap(([owner]) => movableOf(owner)).slice(0, 1)
     : shuffled(random)(surplus).slice(0, need)
 }
 

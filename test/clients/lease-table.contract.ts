@@ -178,6 +178,9 @@ export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
       fence: 20,
     })
     expect(await table.startHandoff(seen, 'w3')).toBe(false)
+    // The next owner died: another takes its place, with the same holder.
+    expect(await table.startHandoff((await table.get('a'))!, 'w4')).toBe(true)
+    expect(await table.get('a')).toMatchObject({ leaseOwner: 'w4', checkpointOwner: 'w1', leaseCounter: 1 })
   })
 
   test('the owner hears of a handoff at its next write, goes on as the leaving one, and finishes it (36, 37)', async () => {
@@ -220,14 +223,28 @@ export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
     const table = await make()
     const hold = await taken(table, 'a')
     await table.startHandoff((await table.get('a'))!, 'w2')
-    await table.cancelHandoff('a', 'w3')
+    await table.cancelHandoff('a', 'w3', hold.fence)
     expect((await table.get('a'))!.leaseOwner).toBe('w2')
-    await table.cancelHandoff('a', 'w2')
+    await table.cancelHandoff('a', 'w2', hold.fence)
     expect((await table.get('a'))!.leaseOwner).toBeUndefined()
     expect(
       await table.write({ ...hold, isLeaving: true }, { kind: 'evict', checkpoint: undefined }, false),
     ).toBe('landed')
     expect((await table.get('a'))!.checkpointOwner).toBeUndefined()
+  })
+
+  test('withdrawing from a handoff that has just been finished frees the lease at once, unless a tenure has begun', async () => {
+    const table = await make()
+    const hold = await taken(table, 'a')
+    await table.startHandoff((await table.get('a'))!, 'w2')
+    await table.write({ ...hold, isLeaving: true }, { kind: 'evict', checkpoint: undefined }, false)
+    const handed = (await table.get('a'))!
+    expect(handed).toMatchObject({ leaseOwner: 'w2', fence: hold.fence })
+    await table.cancelHandoff('a', 'w2', hold.fence - 1)
+    expect(await table.get('a')).toEqual(handed)
+    await table.cancelHandoff('a', 'w2', hold.fence)
+    const { leaseOwner: _, ...free } = handed
+    expect(await table.get('a')).toEqual({ ...free, leftBy: 'w2' })
   })
 
   test('a hold of an earlier tenure writes nothing although the lease is held again by the same worker (27)', async () => {

@@ -197,6 +197,31 @@ describe('handoff', () => {
     expect(plan(leases).handoff.length).toBeGreaterThan(0)
   })
 
+  test('a child whose parents are still read is not asked for, awaited or forced, whoever owns it', () => {
+    const child = (leaseKey: string, given: Partial<Lease>) =>
+      lease(leaseKey, { checkpoint: 'TRIM_HORIZON', parentShardId: ['p'], ...given })
+    const parent = lease('p', { leaseOwner: 'kcl' })
+    const found = plan(
+      [
+        parent,
+        child('1', { leaseOwner: 'kcl' }),
+        child('2', { leaseOwner: 'kcl' }),
+        child('3', { leaseOwner: 'me', checkpointOwner: 'kcl' }),
+      ],
+      { awaitedSinceMs: { 3: 0 }, at: leaseMs / 2 },
+    )
+    expect(keys(found.handoff)).not.toContain('1')
+    expect(keys(found.handoff)).not.toContain('2')
+    expect([found.awaited, found.force]).toEqual([[], []])
+  })
+
+  test('workers that look at once see the same leases as the surplus of an owner', () => {
+    const leases = owned('a', '1', '2', '3', '4', '5', '6')
+    const asked = [leases, leases.toReversed()].map(seen => keys(plan(seen).handoff).toSorted())
+    expect(asked[0]).toHaveLength(3)
+    expect(asked[1]).toEqual(asked[0])
+  })
+
   test('a lease that is being handed over counts for the next owner and is not asked for again', () => {
     const moving = lease('1', { leaseOwner: 'b', checkpointOwner: 'a' })
     expect(plan([moving, ...owned('a', '2')]).handoff).toEqual([])
@@ -219,6 +244,18 @@ describe('handoff', () => {
     const early = plan(leases, { observed, at: 5000 })
     expect([early.take, early.handoff, early.force]).toEqual([[], [], []])
     expect(keys(plan(leases, { observed, at: leaseMs + 1 }).take)).toEqual(['1'])
+  })
+
+  test('a handoff whose next owner died before forcing it counts for its holder and is asked for again (beside KCL 2.x)', () => {
+    const stuck = ['1', '2'].map(key => lease(key, { leaseOwner: 'dead', checkpointOwner: 'kcl' }))
+    const leases = [...stuck, ...owned('kcl', '3', '4')]
+    const observed = observe(new Map(), leases, 0)
+    // KCL 2.x does not know handoffs and renews all the while, so nothing expires.
+    const renewed = leases.map(item => ({ ...item, leaseCounter: 9 }))
+    const later = observe(observed, renewed, 60_001)
+    expect(plan(renewed, { observed: later, at: 60_001 }).handoff).toHaveLength(2)
+    const earlier = observe(observed, renewed, 59_999)
+    expect(keys(plan(renewed, { observed: earlier, at: 59_999 }).handoff)).toEqual(['3'])
   })
 
   test('what we hold and another is to own is left', () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type InitialPosition, type Lease, SHARD_END } from '../../src/core/lease.ts'
 import {
+  childrenToCreate,
   descendants,
   firstHole,
   isAfter,
@@ -100,6 +101,15 @@ describe('which leases must exist', () => {
     expect(created([shard('1'), shard('2', ['1']), shard('3')], [])).toEqual([
       '1 TRIM_HORIZON',
       '3 TRIM_HORIZON',
+    ])
+  })
+
+  test('the child of a merge is created by the last parent to end, not while the other has no lease or is read (86)', () => {
+    const child = { shardId: '4', parents: ['0', '2'] }
+    expect(childrenToCreate('0', [child], [lease('0')])).toEqual([])
+    expect(childrenToCreate('0', [child], [lease('0'), lease('2')])).toEqual([])
+    expect(childrenToCreate('2', [child], [lease('0', { checkpoint: SHARD_END }), lease('2')])).toEqual([
+      child,
     ])
   })
 

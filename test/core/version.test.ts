@@ -7,6 +7,7 @@ import {
   fenceOf,
   fenceWaitMs,
   judgeConflict,
+  jumpFence,
   LOAD_BELOW_CHANGES,
   nextFence,
   ORDINAL_MAX,
@@ -56,6 +57,19 @@ describe('fence (rule 1.2)', () => {
     expect(fenceWaitMs(1000, now)).toBe(0)
     expect(fenceWaitMs(1005, now)).toBe(320)
     expect(fenceWaitMs(1006, now)).toBe(0)
+  })
+})
+
+describe('jump (rule 1.4)', () => {
+  const nowMs = FENCE_EPOCH_MS + 64 * 1000
+
+  test('above a fence behind the clock it is the clock', () => {
+    expect(jumpFence({ own: 900, above: 950, nowMs, random: 0.9 })).toBe(1000)
+  })
+
+  test('above one ahead of the clock the step differs each time, and is at least one', () => {
+    expect(jumpFence({ own: 900, above: 5000, nowMs, random: 0 })).toBe(5001)
+    expect(jumpFence({ own: 900, above: 5000, nowMs, random: 0.5 })).toBe(5001 + 2 ** 19)
   })
 })
 

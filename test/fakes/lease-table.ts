@@ -96,8 +96,9 @@ export function fakeLeaseTable(now: () => number) {
     },
     startHandoff(lease: Lease, next: string): boolean {
       const item = items.get(lease.leaseKey)
-      if (!item || item.leaseOwner !== lease.leaseOwner || item.checkpointOwner !== undefined) return false
-      Object.assign(item, { checkpointOwner: item.leaseOwner, leaseOwner: next })
+      if (!item || item.leaseOwner !== lease.leaseOwner || item.checkpointOwner !== lease.checkpointOwner)
+        return false
+      Object.assign(item, { checkpointOwner: item.checkpointOwner ?? item.leaseOwner, leaseOwner: next })
       writes.push(`handoff ${lease.leaseKey} to ${next}`)
       return true
     },
@@ -126,9 +127,11 @@ export function fakeLeaseTable(now: () => number) {
     write: async (hold: Hold, change: OwnerWrite, mayHaveLanded: boolean): Promise<WriteResult> =>
       once.write(hold, change) ? 'landed' : refusal(hold, change, items.get(hold.leaseKey), mayHaveLanded),
     startHandoff: async (lease: Lease, next: string) => once.startHandoff(lease, next),
-    async cancelHandoff(leaseKey: string, next: string): Promise<void> {
+    async cancelHandoff(leaseKey: string, next: string, fence?: number): Promise<void> {
       const item = items.get(leaseKey)
-      if (item?.leaseOwner === next && item.checkpointOwner !== undefined) delete item.leaseOwner
+      if (item?.leaseOwner !== next || (item.checkpointOwner === undefined && item.fence !== fence)) return
+      delete item.leaseOwner
+      item.leftBy = next
     },
     async setRange(
       leaseKey: string,

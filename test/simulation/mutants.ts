@@ -1,0 +1,207 @@
+/**
+ * Worse services: in each, one rule of the versions is taken away. The simulation must see every one of them diverge; an
+ * oracle that never failed is no evidence. They replace models and parts handed in; the service has no switch for them.
+ */
+import type { Answer } from '../../src/core/outcome.ts'
+import { documentKey } from '../../src/core/page.ts'
+import type { Tenure } from '../../src/tenure.ts'
+import { calm } from './network.ts'
+import { type Scenario, scenarioNamed } from './scenarios.ts'
+import type { Patch } from './service.ts'
+import type { Mutation } from './world.ts'
+
+export type Mutant = {
+  name: string
+  /** The scenario that shows it; made rougher where what it needs is rare. */
+  scenario: Scenario
+  /** One for each run: what a mutant remembers is not known to the next. */
+  make: () => Mutation[]
+}
+
+/** Bulk requests that are lost in silence or land late, and nothing else. */
+const slowIndex: Partial<Scenario> = {
+  pauses: 0,
+  kills: 0,
+  leaves: 0,
+  network: { ...calm, lostBulk: 0.5, lateItem: 0.5 },
+}
+
+/**
+ * Two are met in the company of the next: the jump mends most of what the wrong clock and the bare counter break, so
+ * with it they show in a few of ten thousand runs only. That one alone is harmless in those scenarios (no divergence in
+ * 250 runs of each).
+ */
+export const mutants: Mutant[] = [
+  {
+    name: 'conditions on the counter alone',
+    scenario: { ...scenarioNamed('08'), restarts: 8, pauses: 0, kills: 0, leaves: 0 },
+    make: () => [counterAlone(), noJump()],
+  },
+  {
+    name: 'an own lease is renewed, not begun anew under a new fence',
+    scenario: scenarioNamed('08'),
+    make: () => [renewalForFence()],
+  },
+  {
+    name: "fences by the machine's bare clock",
+    scenario: scenarioNamed('04'),
+    make: () => [bareClock(), noJump()],
+  },
+  {
+    name: 'no jump: every conflict is taken for success',
+    scenario: scenarioNamed('06b'),
+    make: () => [noJump()],
+  },
+  {
+    name: 'of coalesced writes only the newest is tried',
+    scenario: scenarioNamed('28'),
+    make: () => [newestAlone()],
+  },
+  {
+    name: 'an answer is matched to the document, not to the attempt',
+    scenario: { ...scenarioNamed('01'), ...slowIndex },
+    make: () => [{ world: outside => Object.assign(outside, { answersFit: 'document' }) }],
+  },
+  {
+    name: 'checkpoints cover what was read, not what was settled',
+    scenario: scenarioNamed('01'),
+    make: () => [earlyCheckpoint()],
+  },
+  { name: 'writes without a version', scenario: scenarioNamed('01'), make: () => [withoutVersion()] },
+  { name: 'a child is read beside its parents', scenario: scenarioNamed('03'), make: () => [orphans()] },
+  { name: 'a busy index is taken for success', scenario: scenarioNamed('01'), make: () => [busyIsDone()] },
+]
+
+/** As KCL 2.x: whoever knows the counter may write, and a counter one higher under the own name was an own write. */
+function counterAlone(): Mutation {
+  return {
+    world({ table }) {
+      const { write } = table.once
+      const { refusal } = table
+      table.once.write = (hold, change) => {
+        const item = table.items.get(hold.leaseKey)
+        const named = hold.isLeaving ? item?.checkpointOwner : item?.leaseOwner
+        return item !== undefined && write({ ...hold, fence: item.fence!, owner: named! }, change)
+      }
+      table.refusal = (hold, change, item, mayHaveLanded) =>
+        item?.leaseOwner === hold.owner && item.leaseCounter === hold.counter + 1
+          ? 'landed'
+          : refusal(hold, change, item, mayHaveLanded)
+    },
+  }
+}
+
+function renewalForFence(): Mutation {
+  const kept = new Map<string, number>()
+  const fenceOf = (leaseKey: string, claimed: number) => kept.get(`${leaseKey} ${claimed}`) ?? claimed
+  return {
+    table: table => ({
+      ...table,
+      async take(lease, claim) {
+        if (claim.mode !== 'adopt' || lease.fence === undefined) return table.take(lease, claim)
+        const { leaseKey, leaseCounter: counter, fence } = lease
+        const hold = { leaseKey, owner: claim.owner, counter, fence, isLeaving: false }
+        if ((await table.write(hold, { kind: 'renew' }, false)) !== 'landed') return undefined
+        kept.set(`${leaseKey} ${claim.fence}`, fence)
+        return counter + 1
+      },
+      write: (hold, change, mayHaveLanded) =>
+        table.write({ ...hold, fence: fenceOf(hold.leaseKey, hold.fence) }, change, mayHaveLanded),
+    }),
+    tenure: (tenure): Tenure => ({ ...tenure, fence: () => fenceOf(tenure.shardId, tenure.fence()) }),
+  }
+}
+
+function bareClock(): Mutation {
+  return { table: (table, self) => ({ ...table, serverNow: self.clock.now }) }
+}
+
+const isStatus = (answer: Answer, status: number) => answer.kind === 'item' && answer.item.status === status
+
+/** Turns answers of one status into success. */
+function takenForSuccess(status: number): NonNullable<Patch['consumer']> {
+  return parts => ({
+    ...parts,
+    write: async actions =>
+      (await parts.write(actions)).map(answer =>
+        isStatus(answer, status) ? { kind: 'item', item: { status: 200 } } : answer,
+      ),
+  })
+}
+
+function noJump(): Mutation {
+  return { consumer: takenForSuccess(409) }
+}
+
+function busyIsDone(): Mutation {
+  return { consumer: takenForSuccess(429) }
+}
+
+/** Where the newest was refused for good, the earlier ones are refused unseen. */
+function newestAlone(): Mutation {
+  return {
+    consumer(parts) {
+      const refused = new Map<string, { version: bigint; answer: Answer }>()
+      return {
+        ...parts,
+        async write(actions) {
+          const known = actions.map(({ write, version }) => {
+            const newer = refused.get(documentKey(write))
+            return newer && newer.version > BigInt(version) ? newer.answer : undefined
+          })
+          const answers = await parts.write(actions.filter((_, at) => known[at] === undefined))
+          return actions.map(({ write, version }, at) => {
+            const answer = known[at] ?? answers.shift()!
+            if (isStatus(answer, 400)) refused.set(documentKey(write), { version: BigInt(version), answer })
+            return answer
+          })
+        },
+      }
+    },
+  }
+}
+
+function earlyCheckpoint(): Mutation {
+  const read = new Map<string, string>()
+  return {
+    consumer: (parts, { owner }) => ({
+      ...parts,
+      async read(iterator, limit) {
+        const page = await parts.read(iterator, limit)
+        const last = page.kind === 'records' ? page.records.at(-1) : undefined
+        if (last) read.set(`${owner} ${iterator.split(' ')[0]}`, last.sequenceNumber)
+        return page
+      },
+    }),
+    table: (table, { owner }) => ({
+      ...table,
+      write(hold, change, mayHaveLanded) {
+        const checkpoint = read.get(`${owner} ${hold.leaseKey}`)
+        const isEarly = change.kind === 'renew' && checkpoint !== undefined
+        return table.write(hold, isEarly ? { kind: 'checkpoint', checkpoint } : change, mayHaveLanded)
+      },
+    }),
+  }
+}
+
+function withoutVersion(): Mutation {
+  return {
+    world({ index }) {
+      const { apply } = index
+      let version = 2n ** 62n
+      index.apply = (kind, key, _, document) => apply(kind, key, version++, document)
+    },
+  }
+}
+
+function orphans(): Mutation {
+  return {
+    table: table => ({
+      ...table,
+      async list() {
+        const { leases, ...rest } = await table.list()
+        return { leases: leases.map(lease => ({ ...lease, parentShardId: [] })), ...rest }
+      },
+    }),
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * The scenarios, by the numbers of the reference: which faults are on. Fault rates are far above life: a run of ten
+ * seconds sees what a fleet sees in years. Each number is how often at most a fault happens in a run.
+ */
+import { calm, type Roughness } from './network.ts'
+
+export type Scenario = {
+  name: string
+  shards: number
+  /** Two thirds of these at least. */
+  commits: number
+  network: Roughness
+  /** How far the wall clocks of the machines are apart at most. */
+  clockMs: number
+  pauses: number
+  /** A process dies at once; another one, under a new id, takes its place. */
+  kills: number
+  /** A process is told to go, drains, and is replaced. */
+  leaves: number
+  /** The same id again: after a kill, or while the one before is only paused and comes back. */
+  restarts: number
+  reshards: number
+  deletedItems: number
+  lostTables: number
+  restores: number
+  foreign: boolean
+  /** The index holds documents under fences years ahead of now. */
+  futureDocuments: boolean
+  /** Whether a process stops writing by its own clock; without it, old and new holder write at once. */
+  selfFencing: boolean
+  /** Every other process counts control records into the ordinals, the others do not. */
+  mixedCode: boolean
+  resends: boolean
+  reloads: boolean
+  controls: boolean
+  unindexable: boolean
+}
+
+const quiet: Omit<Scenario, 'name'> = {
+  shards: 2,
+  commits: 18,
+  network: calm,
+  clockMs: 0,
+  pauses: 0,
+  kills: 0,
+  leaves: 0,
+  restarts: 0,
+  reshards: 0,
+  deletedItems: 0,
+  lostTables: 0,
+  restores: 0,
+  foreign: false,
+  futureDocuments: false,
+  selfFencing: true,
+  mixedCode: false,
+  resends: false,
+  reloads: false,
+  controls: false,
+  unindexable: false,
+}
+
+const rough: Roughness = {
+  lostRequest: 0.03,
+  lostAnswer: 0.04,
+  lateRequest: 0.04,
+  lostBulk: 0.04,
+  lateItem: 0.12,
+  twiceItem: 0.12,
+  busyItem: 0.06,
+}
+
+const workersComeAndGo = { pauses: 3, kills: 1, leaves: 1 }
+const HOUR_MS = 3_600_000
+
+const given: Record<string, Partial<Scenario>> = {
+  '01 retries, steals and pauses': {},
+  '02 old and new holder overlap, nobody fences itself': { selfFencing: false, pauses: 5 },
+  '03 splits and merges': { reshards: 3 },
+  '04 lease items deleted, clocks an hour apart': { deletedItems: 4, clockMs: HOUR_MS },
+  '05 lease items deleted': { deletedItems: 4 },
+  '06 lease table lost, clocks an hour apart': { lostTables: 2, clockMs: HOUR_MS },
+  '06b documents carry a fence from the future, lease table lost': { lostTables: 1, futureDocuments: true },
+  '07 lease table restored from a backup, clocks an hour apart': { restores: 2, clockMs: HOUR_MS },
+  '08 restarts under the same id': { restarts: 4 },
+  '09 takes answered by silence': { network: { ...rough, lostAnswer: 0.25 }, restarts: 1 },
+  '12 a foreign KCL worker takes and creates leases, clocks an hour apart': {
+    foreign: true,
+    deletedItems: 3,
+    clockMs: HOUR_MS,
+  },
+  '13 the producer sends a window again': { resends: true, reshards: 1 },
+  '14 control records counted differently by two versions of the code': { controls: true, mixedCode: true },
+  '17 tables loaded again while they change': { reloads: true, reshards: 1 },
+  '28 rows that cannot be indexed': { unindexable: true },
+  '40 everything at once': {
+    reshards: 2,
+    deletedItems: 2,
+    lostTables: 1,
+    restores: 1,
+    restarts: 2,
+    foreign: true,
+    clockMs: HOUR_MS,
+    controls: true,
+    mixedCode: true,
+    resends: true,
+    reloads: true,
+    unindexable: true,
+  },
+}
+
+export const scenarios: Scenario[] = Object.entries(given).map(([name, faults]) => ({
+  ...quiet,
+  network: rough,
+  ...workersComeAndGo,
+  ...faults,
+  name,
+}))
+
+/** @throws when no scenario begins with the text */
+export function scenarioNamed(beginning: string): Scenario {
+  const found = scenarios.find(({ name }) => name === beginning || name.startsWith(`${beginning} `))
+  if (!found)
+    throw new Error(
+      `no scenario is named "${beginning}": expected one of ${scenarios.map(({ name }) => name.split(' ')[0]).join(', ')}`,
+    )
+  return found
+}

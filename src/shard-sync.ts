@@ -21,7 +21,10 @@ export type ShardSyncParts = {
   log: { info(fields: object, text: string): void }
 }
 
-/** So many that were missing and are there now: another worker creates them; a whole fleet may have started at once. */
+/**
+ * So many that were missing and are there now: another worker creates them; a whole fleet may have started at once. The
+ * next sync begins behind them: were they items nobody can read as leases, the shards after them would wait for ever.
+ */
 const FOUND_THERE_MAX = 10
 
 export function shardSync(
@@ -44,6 +47,8 @@ export function shardSync(
     return { ...lease, fence: nextFence({ own: 0, parents: parentFences(lease, leases), nowMs }) }
   }
 
+  let beginAt = 0
+
   return {
     /** The leases of the children of a shard that ends. One that is there already is left as it is. */
     async createChildren(ending: string, children: readonly ChildShard[]): Promise<void> {
@@ -56,8 +61,12 @@ export function shardSync(
       const listedAtMs = parts.clock.monotonic()
       const leases = await parts.list()
       const shards = await parts.listShards()
+      const missing = missingLeases(shards, leases, settings.initialPosition)
+      const first = beginAt < missing.length ? beginAt : 0
+      beginAt = 0
       let foundThere = 0
-      for (const { shard, checkpoint } of missingLeases(shards, leases, settings.initialPosition)) {
+      for (const [at, { shard, checkpoint }] of missing.entries()) {
+        if (at < first) continue
         // The former owner of an item that vanished may still be writing; it fences itself within one lease time.
         const seenMs = parts.lastSeenMs(shard.shardId)
         if (seenMs !== undefined && parts.clock.monotonic() - seenMs < settings.leaseMs) continue
@@ -66,7 +75,10 @@ export function shardSync(
           throw new Error('the listing of the leases is too old to create one that was missing in it')
         if (await parts.create(newLease(shard, checkpoint, leases)))
           parts.log.info({ shardId: shard.shardId, checkpoint }, 'lease created')
-        else if (++foundThere === FOUND_THERE_MAX) break
+        else if (++foundThere === FOUND_THERE_MAX) {
+          beginAt = at + 1
+          break
+        }
       }
       for (const { leaseKey, startingHashKey } of leases) {
         const shard = shards.find(({ shardId }) => shardId === leaseKey)

@@ -148,6 +148,16 @@ describe('leases', () => {
     expect(calls).toBe(4)
   })
 
+  test('items that cannot be read as leases do not keep the shards behind them from getting one', async () => {
+    const world = fakeWorld({ shards: 14 })
+    const { create } = world.table
+    const unreadable = new Set((await world.stream.listShards()).slice(0, 12).map(({ shardId }) => shardId))
+    world.table.create = async lease => (unreadable.has(lease.leaseKey) ? false : create(lease))
+    const worker = world.startWorker('w1')
+    await world.time.advance(15_000)
+    expect(worker.heldShards()).toEqual(['shardId-000000000012', 'shardId-000000000013'])
+  })
+
   test('an item that vanished is created again only after one lease time, so its old owner has stopped (139)', async () => {
     const world = fakeWorld()
     const worker = world.startWorker('w1')

@@ -29,12 +29,11 @@ import {
   type TakeMode,
   type WriteResult,
 } from '../core/lease.ts'
+import { type Item, isForeign, itemOf, leaseOf } from '../core/lease-item.ts'
 import { OutsideError } from '../errors.ts'
 
 /** `units`: read capacity the listing consumed. */
 export type LeaseListing = { leases: Lease[]; corrupt: number; units: number }
-
-type Item = Record<string, unknown>
 
 export function leaseTable(options: { tableName: string; requestTimeoutMs: number; now: () => number }) {
   const { tableName, now } = options
@@ -78,9 +77,7 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
         }),
       )
       for (const item of answer.Items ?? []) {
-        // KCL's own items, and its leases in multi-stream mode: those are of other streams, under keys no shard has.
-        const isLease = item.entityType === undefined || item.entityType === 'LEASE'
-        if (!isLease || item.streamName !== undefined) continue
+        if (isForeign(item)) continue
         const lease = leaseOf(item)
         if (lease) leases.push(lease)
         else corrupt++
@@ -100,20 +97,11 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
 
   /** @returns whether this call made the item; false when it was there */
   async function create(lease: Lease): Promise<boolean> {
-    const { parentShardId, childShardIds, ...plain } = lease
-    const item = {
-      ...plain,
-      checkpointSubSequenceNumber: 0,
-      entityType: 'LEASE',
-      // DynamoDB has no empty sets; KCL leaves them out as well.
-      ...(parentShardId.length > 0 ? { parentShardId: new Set(parentShardId) } : {}),
-      ...(childShardIds.length > 0 ? { childShardIds: new Set(childShardIds) } : {}),
-    }
     try {
       await client.send(
         new PutCommand({
           TableName: tableName,
-          Item: item,
+          Item: itemOf(lease),
           ConditionExpression: 'attribute_not_exists(leaseKey)',
         }),
       )
@@ -332,6 +320,8 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
   async function check(): Promise<void> {
     try {
       const { Table } = await client.send(new DescribeTableCommand({ TableName: tableName }))
+      // A role that may describe the table but not read it would find out only by trying for ever.
+      await client.send(new ScanCommand({ TableName: tableName, Limit: 1 }))
       const keys = (Table?.KeySchema ?? []).map(key => `${key.AttributeName} ${key.KeyType}`).join(', ')
       const type = Table?.AttributeDefinitions?.find(
         attribute => attribute.AttributeName === 'leaseKey',
@@ -376,35 +366,4 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
     clockOffsetMs: () => offsetMs,
     close: () => base.destroy(),
   }
-}
-
-/** @returns undefined for an item that is no readable lease */
-function leaseOf(item: Item): Lease | undefined {
-  const { leaseKey, leaseOwner, leaseCounter, checkpoint } = item
-  if (typeof leaseKey !== 'string' || typeof leaseCounter !== 'number' || typeof checkpoint !== 'string')
-    return undefined
-  const optional = {
-    leaseOwner: typeof leaseOwner === 'string' ? leaseOwner : undefined,
-    startingHashKey: typeof item.startingHashKey === 'string' ? item.startingHashKey : undefined,
-    endingHashKey: typeof item.endingHashKey === 'string' ? item.endingHashKey : undefined,
-    checkpointOwner: typeof item.checkpointOwner === 'string' ? item.checkpointOwner : undefined,
-    fence: typeof item.fence === 'number' ? item.fence : undefined,
-    leftBy: typeof item.leftBy === 'string' ? item.leftBy : undefined,
-  }
-  return {
-    leaseKey,
-    leaseCounter,
-    checkpoint,
-    ownerSwitchesSinceCheckpoint:
-      typeof item.ownerSwitchesSinceCheckpoint === 'number' ? item.ownerSwitchesSinceCheckpoint : 0,
-    parentShardId: names(item.parentShardId),
-    childShardIds: names(item.childShardIds),
-    ...(Object.fromEntries(
-      Object.entries(optional).filter(([, value]) => value !== undefined),
-    ) as Partial<Lease>),
-  }
-}
-
-function names(value: unknown): string[] {
-  return value instanceof Set ? [...value].filter(name => typeof name === 'string') : []
 }

@@ -1,5 +1,6 @@
 /**
- * A scene: one test's own stream of four shards, lease table, queue and indices on the shared parts, and its workers.
+ * A scene: one test's own stream (four shards unless it asks for more), lease table, queue and indices on the shared
+ * parts, and its workers.
  *
  * Rule: nothing of a scene is met by another. Every name carries the scene's own; all indices begin with `e2e_`, so that
  * one index template serves all. `close` ends every process the scene started, also after a failure, and takes its names away.
@@ -15,11 +16,11 @@ import { createResources } from '../../docker/local/resources.ts'
 import type {} from '../../docker/local/vitest-setup.ts'
 import { openQueue, type Queue } from './dead-letters.ts'
 import { type Documents, documentOf, documentsOf, removeIndices } from './documents.ts'
-import { covers, type Leases, openLeases } from './leases.ts'
+import { covers, type Leases, openLeases, sharesOf } from './leases.ts'
 import { dmsRecord, isDataRecord, MARKER_TABLE } from './records.ts'
 import { openStream, type Stream } from './stream.ts'
 import { until } from './until.ts'
-import { booksOf, startWorker, type Worker } from './workers.ts'
+import { booksOf, startWorker, tenuresOf, type Worker } from './workers.ts'
 
 export const SHARDS = 4
 /** At least so many shards must have received data, or a test says nothing about several shards. */
@@ -27,6 +28,7 @@ const SHARDS_WITH_DATA_MIN = 3
 export const LEASE_MS = 3_000
 const BOOTSTRAP_MS = 60_000
 const QUIET_MS = 45_000
+const SHARES_MS = 30_000
 const INDEX_PATTERN = 'e2e_*'
 
 export type Scene = {
@@ -46,6 +48,8 @@ export type Scene = {
   /** A table name that begins with `stem` and, partitioned by `schema.table`, falls into the shard at this place. */
   tableIn(shard: number, stem: string): string
   startWorker(id: string, env?: Record<string, string>): Promise<Worker>
+  /** Waits until these workers read so many shards each, most first, and nothing is being handed over. */
+  untilShares(workers: readonly Worker[], shares: readonly number[], deadlineMs?: number): Promise<void>
   /** Any other process of the scene; ended with it. */
   spawn(name: string, argv: string[], env: Record<string, string>): Child
   /** Writes a table file; the marker table is always in it. @param yaml lines below `tables:`, indented by two */
@@ -70,19 +74,22 @@ export type Scene = {
 let isBootstrapped = false
 
 /** The scene ends with the test that opened it. Outside a test (beforeAll), call `close`. */
-export async function openScene(name: string): Promise<Scene> {
-  const scene = await createScene(name)
+export async function openScene(name: string, options: { shards?: number } = {}): Promise<Scene> {
+  const scene = await createScene(name, options)
   onTestFinished(() => scene.close())
   return scene
 }
 
-export async function createScene(purpose: string): Promise<Scene> {
+export async function createScene(
+  purpose: string,
+  { shards: shardCount = SHARDS }: { shards?: number } = {},
+): Promise<Scene> {
   const { instance } = inject('parts')
   const parts = attachParts(instance, () => {})
   const { endpoints } = parts
   const name = `${purpose}-${randomBytes(3).toString('hex')}`
   const schema = `e2e_${name.replaceAll('-', '_')}`
-  const names = { stream: name, shards: SHARDS, leaseTable: `${name}-leases`, queue: `${name}-letters` }
+  const names = { stream: name, shards: shardCount, leaseTable: `${name}-leases`, queue: `${name}-letters` }
   const { queueUrl } = await createResources(endpoints, names)
   const stream = openStream(endpoints.kinesisUrl, name)
   const leases = openLeases(endpoints.dynamodbUrl, names.leaseTable)
@@ -207,6 +214,18 @@ export async function createScene(purpose: string): Promise<Scene> {
       )
       workers.push(worker)
       return worker
+    },
+
+    async untilShares(those, shares, deadlineMs = SHARES_MS) {
+      const owners = those.map(({ id }) => id)
+      const areThere = async (): Promise<boolean> => {
+        const all = await leases.all()
+        if (all.size !== shardCount || sharesOf(all, owners)?.join() !== shares.join()) return false
+        const tenures = await Promise.all(those.map(tenuresOf))
+        return tenures.sort((a, b) => b - a).join() === shares.join()
+      }
+      const what = `${owners.join(', ')} to own ${shares.join('/')} leases`
+      await untilSeen(what, areThere, { deadlineMs })
     },
 
     async expectDataInShards() {

@@ -10,6 +10,8 @@ export type LeaseItem = {
   checkpoint: string
   fence: number
   leftBy?: string
+  /** Who may still checkpoint while `leaseOwner` is the next owner already. */
+  checkpointOwner?: string
   parentShardId?: Set<string>
   childShardIds?: Set<string>
 }
@@ -41,4 +43,20 @@ export function openLeases(endpoint: string, tableName: string): Leases {
 export function covers(checkpoint: string, sequenceNumber: string): boolean {
   if (checkpoint === 'SHARD_END') return true
   return /^\d+$/.test(checkpoint) && BigInt(checkpoint) >= BigInt(sequenceNumber)
+}
+
+/** How many leases each of these workers owns, most first; undefined while one is being handed over or has another owner. */
+export function sharesOf(
+  leases: ReadonlyMap<string, LeaseItem>,
+  owners: readonly string[],
+): number[] | undefined {
+  const running = [...leases.values()].filter(({ checkpoint }) => checkpoint !== 'SHARD_END')
+  const isSettled = running.every(
+    ({ leaseOwner, checkpointOwner }) =>
+      leaseOwner !== undefined && owners.includes(leaseOwner) && checkpointOwner === undefined,
+  )
+  if (!isSettled) return undefined
+  return owners
+    .map(owner => running.filter(({ leaseOwner }) => leaseOwner === owner).length)
+    .sort((a, b) => b - a)
 }

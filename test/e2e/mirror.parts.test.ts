@@ -69,8 +69,6 @@ beforeAll(async () => {
      insert into ${notes} select i, repeat('é', i), '{"a": 1.0,  "b": [ ] }' from generate_series(1, 40) as i;`,
   )
   const env = {
-    // The first to look would take all four.
-    MAX_LEASES: '2',
     TABLE_FILE: scene.tableFile(
       'mirror',
       `  ${schema}.${accounts}: { columns: { attributes: jsonb } }
@@ -81,6 +79,7 @@ beforeAll(async () => {
     ),
   }
   workers = [await scene.startWorker('worker-1', env), await scene.startWorker('worker-2', env)]
+  await scene.untilShares(workers, [2, 2])
   await source.startDms({ DMS_RESEND_TRANSACTIONS: '8' })
 })
 

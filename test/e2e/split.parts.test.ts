@@ -1,9 +1,37 @@
-/** Shards are split while records keep coming. */
+/** Shards are split and merged while records keep coming. */
 import { expect, onTestFinished, test } from 'vitest'
+import type { ShardRange } from '../../docker/demo/marker.ts'
 import { startProxy } from '../faults/proxy.ts'
-import { openScene } from './harness.ts'
-import type { LeaseItem } from './leases.ts'
+import { createFeed } from './feed.ts'
+import { openScene, type Scene } from './harness.ts'
+import type { LeaseItem, Leases } from './leases.ts'
 import { createLoad } from './load.ts'
+
+const RESHARDED_MS = 40_000
+
+/**
+ * Fails where a child has an owner before each of its parents was seen at SHARD_END: it would be read too early. An ended
+ * parent may be deleted later, so what was seen is kept.
+ */
+function createLineage(): { look(leases: Awaited<ReturnType<Leases['all']>>): void } {
+  const ended = new Set<string>()
+  return {
+    look(leases) {
+      for (const { leaseKey, checkpoint } of leases.values())
+        if (checkpoint === 'SHARD_END') ended.add(leaseKey)
+      for (const { leaseKey, leaseOwner, parentShardId } of leases.values()) {
+        if (leaseOwner === undefined) continue
+        const open = [...(parentShardId ?? [])].filter(parent => !ended.has(parent))
+        expect(open, `parents of ${leaseKey}, which has an owner, that are not at SHARD_END`).toEqual([])
+      }
+    },
+  }
+}
+
+async function inHashOrder(scene: Scene): Promise<ShardRange[]> {
+  const open = await scene.stream.openShards()
+  return open.sort((a, b) => (BigInt(a.startingHashKey) < BigInt(b.startingHashKey) ? -1 : 1))
+}
 
 test('a shard split under load: each parent ends before its children are read, and nothing is lost or out of order', async () => {
   const scene = await openScene('split')
@@ -12,6 +40,7 @@ test('a shard split under load: each parent ends before its children are read, a
   await load.put(5)
   await scene.quiet()
   const running = load.start()
+  const lineage = createLineage()
   const parents = (await scene.stream.openShards()).slice(0, 2)
   for (const parent of parents) await scene.stream.split(parent)
   const children = (await scene.stream.openShards()).filter(
@@ -19,14 +48,7 @@ test('a shard split under load: each parent ends before its children are read, a
   )
   await scene.until('the leases of the children to be taken', async () => {
     const leases = await scene.leases.all()
-    // A child that has an owner while its parent is not done would be read too early.
-    for (const lease of leases.values()) {
-      if (lease.leaseOwner === undefined) continue
-      for (const parent of lease.parentShardId ?? [])
-        expect(leases.get(parent)?.checkpoint, `checkpoint of ${parent}, parent of ${lease.leaseKey}`).toBe(
-          'SHARD_END',
-        )
-    }
+    lineage.look(leases)
     return children.every(({ shardId }) => leases.get(shardId)?.leaseOwner !== undefined)
   })
   await load.put(5)
@@ -47,8 +69,72 @@ test('a shard split under load: each parent ends before its children are read, a
   expect(children.filter(({ shardId }) => written.has(shardId)).length).toBeGreaterThanOrEqual(2)
   await scene.expectNoLetters()
   await scene.expectDataInShards()
-  const owners = new Set([...leases.values()].map(({ leaseOwner }) => leaseOwner))
-  await scene.expectSettled(workers.filter(({ id }) => owners.has(id)))
+  await scene.expectSettled(workers)
+})
+
+test('split and merge under load, two reshards in a row: parents end before children start, per-row order kept, final documents equal', async () => {
+  const scene = await openScene('reshard')
+  const load = createLoad(scene)
+  // Its tables lie in the same shards as those of the load.
+  const feed = createFeed({
+    ...scene,
+    tables: scene.tables.map((_, shard) => scene.tableIn(shard, 'fed')),
+    opensearchUrl: scene.parts.endpoints.opensearchUrl,
+  })
+  onTestFinished(() => feed.close())
+  const workers = [await scene.startWorker('worker-1'), await scene.startWorker('worker-2')]
+  await load.put(5)
+  await feed.put()
+  await scene.quiet()
+  const running = load.start()
+  feed.start()
+  const lineage = createLineage()
+
+  const [first, second, , fourth] = await inHashOrder(scene)
+  await scene.stream.split(first!)
+  await scene.stream.split(second!)
+  // Now in hash order: two children of the first, two of the second, the third and the fourth.
+  const [oldest, left, right] = await inHashOrder(scene)
+  await scene.stream.merge(left!, right!)
+  await scene.stream.split(oldest!)
+  await scene.stream.split(fourth!)
+
+  const open = await inHashOrder(scene)
+  expect(open).toHaveLength(7)
+  await scene.until(
+    'every open shard to have an owner',
+    async () => {
+      const leases = await scene.leases.all()
+      lineage.look(leases)
+      return open.every(({ shardId }) => {
+        const lease = leases.get(shardId)
+        return lease?.leaseOwner !== undefined && lease.checkpointOwner === undefined
+      })
+    },
+    { deadlineMs: RESHARDED_MS },
+  )
+  await load.put(5)
+  await running.stop()
+  await feed.stop()
+  await feed.untilSeen()
+  await scene.quiet()
+  await load.expectMirrored()
+  expect(feed.disorder(), 'rows that were seen to go back').toEqual([])
+
+  const leases = await scene.leases.all()
+  const merged = [...leases.values()].filter(lease => lease.parentShardId?.size === 2)
+  expect(merged.map(lease => [...lease.parentShardId!].sort())).toEqual([
+    [left!.shardId, right!.shardId].sort(),
+  ])
+  for (const lease of leases.values()) {
+    for (const parent of lease.parentShardId ?? []) {
+      const fence = leases.get(parent)?.fence
+      if (fence !== undefined) expect(lease.fence, `fence of ${lease.leaseKey}`).toBeGreaterThan(fence)
+    }
+  }
+  await scene.expectNoLetters()
+  await scene.expectDataInShards()
+  await scene.expectSettled(workers)
 })
 
 test('a parent whose last bulk request is unanswered does not end, and its children are not read meanwhile', async () => {

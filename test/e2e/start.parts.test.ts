@@ -127,6 +127,30 @@ test('an OpenSearch that refuses is named, with what to check; exit code 3', asy
   }
 })
 
+test('a lease table that this role may not use is named, with the calls to allow; exit code 3', async () => {
+  const refusing = createServer((request, response) => {
+    request.resume()
+    response.writeHead(400, { 'content-type': 'application/x-amz-json-1.0' })
+    response.end(
+      JSON.stringify({
+        __type: 'com.amazon.coral.service#AccessDeniedException',
+        Message:
+          'User: arn:aws:iam::000000000000:role/cdc is not authorized to perform: dynamodb:DescribeTable',
+      }),
+    )
+  })
+  await new Promise<void>(resolve => refusing.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void refusing.close())
+  const AWS_ENDPOINT_URL_DYNAMODB = `http://127.0.0.1:${(refusing.address() as AddressInfo).port}`
+  expectOneLine(
+    await run({ ...scene.env, AWS_ENDPOINT_URL_DYNAMODB }),
+    scene.env.LEASE_TABLE!,
+    'DynamoDB refuses',
+    'dynamodb:DescribeTable',
+    'UpdateItem',
+  )
+})
+
 test('an HTTP port that is taken is named; exit code 3', async () => {
   const taken = createServer()
   await new Promise<void>(resolve => taken.listen(0, '127.0.0.1', resolve))

@@ -10,6 +10,7 @@ import {
   GetShardIteratorCommand,
   KinesisClient,
   ListShardsCommand,
+  MergeShardsCommand,
   PutRecordsCommand,
   SplitShardCommand,
 } from '@aws-sdk/client-kinesis'
@@ -25,12 +26,14 @@ export type ReadRecord = { shardId: string; sequenceNumber: string; data: Uint8A
 export type Stream = {
   name: string
   put(records: readonly RecordToPut[]): Promise<PutRecord[]>
-  /** Those not closed by a split. */
+  /** Those not closed by a split or a merge. */
   openShards(): Promise<ShardRange[]>
   /** Every record, shard by shard. */
   readAll(): Promise<ReadRecord[]>
   /** Splits the shard in the middle of its hash range and waits until its children are open. */
   split(shard: ShardRange): Promise<void>
+  /** Merges two neighbours and waits until their child is open. */
+  merge(shard: ShardRange, neighbour: ShardRange): Promise<void>
   remove(): Promise<void>
 }
 
@@ -119,6 +122,21 @@ export function openStream(endpoint: string, name: string): Stream {
       await until(`the children of ${shard.shardId} to be open`, async () => {
         const after = await openShards()
         return after.length === before.length + 1 && !after.some(({ shardId }) => shardId === shard.shardId)
+      })
+    },
+
+    async merge(shard, neighbour) {
+      const before = await openShards()
+      await kinesis.send(
+        new MergeShardsCommand({
+          StreamName: name,
+          ShardToMerge: shard.shardId,
+          AdjacentShardToMerge: neighbour.shardId,
+        }),
+      )
+      await until(`the child of ${shard.shardId} and ${neighbour.shardId} to be open`, async () => {
+        const after = await openShards()
+        return after.length === before.length - 1 && !after.some(({ shardId }) => shardId === shard.shardId)
       })
     },
 

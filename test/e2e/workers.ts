@@ -80,4 +80,14 @@ export function booksOf(
   }))
 }
 
+/** In how many shards a tenure of this worker runs: a lease may carry its name a moment before that. */
+export async function tenuresOf(worker: Worker): Promise<number> {
+  return totalsBy(await worker.samples(), 'cdc_tenure_fence', 'shard').size
+}
+
+/** What happened to the worker's leases so far: event -> how often. */
+export async function leaseEvents(worker: Worker): Promise<Map<string, number>> {
+  return totalsBy(await worker.samples(), 'cdc_lease_events_total', 'event')
+}
+
 export const residentBytes = (samples: Sample[]): number => total(samples, 'process_resident_memory_bytes')

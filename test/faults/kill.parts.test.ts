@@ -14,15 +14,9 @@ test('kill -9 of a worker under load, a bulk request applied and its answer held
   const load = createLoad(scene)
   const proxy = await startProxy(scene.parts.endpoints.opensearchUrl)
   onTestFinished(() => proxy.close())
-  const victim = await scene.startWorker('victim', { OPENSEARCH_URL: proxy.url })
-  await scene.until(
-    'the victim to own every shard',
-    async () =>
-      [...(await scene.leases.all()).values()].filter(({ leaseOwner }) => leaseOwner === 'victim').length ===
-      4,
-  )
   const other = await scene.startWorker('other')
-  await other.said('started')
+  const victim = await scene.startWorker('victim', { OPENSEARCH_URL: proxy.url })
+  await scene.untilShares([other, victim], [2, 2])
   await load.put(10)
   const running = load.start()
   await scene.until('the victim to have written', () => proxy.bulkRequests() > 2)
@@ -76,18 +70,23 @@ test('SIGTERM under load: what is in hand is settled and checkpointed, the lease
 })
 
 test('a worker that leaves frees each shard as it drains: another reads on within two seconds, though one shard still hangs', async () => {
-  const scene = await openScene('handover')
+  const scene = await openScene('handover', { shards: 8 })
   const load = createLoad(scene)
   const proxy = await startProxy(scene.parts.endpoints.opensearchUrl)
   onTestFinished(() => proxy.close())
   const leaving = await scene.startWorker('leaving', { OPENSEARCH_URL: proxy.url })
+  const other = await scene.startWorker('other')
+  await scene.untilShares([leaving, other], [4, 4])
   await load.put(5)
   await scene.quiet()
-  const other = await scene.startWorker('other')
-  await other.said('started')
 
   const held = proxy.holdAnswers()
-  const hanging = scene.tableIn(0, 'hanging')
+  const shards = await scene.stream.openShards()
+  const before = await scene.leases.all()
+  const hanging = scene.tableIn(
+    shards.findIndex(({ shardId }) => before.get(shardId)!.leaseOwner === 'leaving'),
+    'hanging',
+  )
   const [put] = await scene.stream.put([
     {
       partitionKey: `${scene.schema}.${hanging}`,
@@ -99,13 +98,14 @@ test('a worker that leaves frees each shard as it drains: another reads on withi
   leaving.child.kill('SIGTERM')
   await load.put(1)
   const last = load.lastPut()
-  await scene.until('the other worker to have read on in three shards', async () => {
+  // Its own four, and three of the four that are left to it.
+  await scene.until('the other worker to have read on in seven shards', async () => {
     const leases = [...(await scene.leases.all()).values()]
     return (
       leases.filter(
         ({ leaseKey, leaseOwner, checkpoint }) =>
           leaseOwner === 'other' && covers(checkpoint, last.get(leaseKey)!),
-      ).length === 3
+      ).length === 7
     )
   })
   expect(performance.now() - leftAtMs, 'ms from SIGTERM to the checkpoint of the other').toBeLessThan(
@@ -125,16 +125,26 @@ test('a worker that leaves frees each shard as it drains: another reads on withi
   await scene.expectSettled([other])
 })
 
-test('a worker that stood still longer than its lease writes nothing more, and what its successor wrote stays', async () => {
+test('a worker that stood still longer than its lease writes nothing more, and what its successor wrote stays; then it has its share again', async () => {
   const scene = await openScene('zombie')
   const load = createLoad(scene)
   const proxy = await startProxy(scene.parts.endpoints.opensearchUrl)
-  onTestFinished(() => proxy.close())
-  const zombie = await scene.startWorker('zombie', { OPENSEARCH_URL: proxy.url })
+  const table = await startProxy(scene.parts.endpoints.dynamodbUrl)
+  onTestFinished(async () => {
+    await proxy.close()
+    await table.close()
+  })
+  const zombie = await scene.startWorker('zombie', {
+    OPENSEARCH_URL: proxy.url,
+    AWS_ENDPOINT_URL_DYNAMODB: table.url,
+  })
+  const other = await scene.startWorker('other')
+  await scene.untilShares([zombie, other], [2, 2])
   await load.put(5)
   await scene.quiet()
-  const other = await scene.startWorker('other')
-  await other.said('started')
+  const shardsOfZombie = [...(await scene.leases.all()).values()]
+    .filter(({ leaseOwner }) => leaseOwner === 'zombie')
+    .map(({ leaseKey }) => leaseKey)
   const running = load.start()
 
   await proxy.holdAnswers()
@@ -148,15 +158,17 @@ test('a worker that stood still longer than its lease writes nothing more, and w
   await scene.quiet()
   const leases = await scene.leases.all()
 
+  // Else it would soon have its share again, by a handoff, and write with good reason.
+  await table.refuse()
   const requests = proxy.bulkRequests()
   proxy.release()
   zombie.child.kill('SIGCONT')
   await zombie.said(
     'this process stood still, or its clock jumped, for longer than a lease: giving up every shard',
   )
-  for (const shardId of leases.keys())
+  for (const shardId of shardsOfZombie)
     await zombie.child.line(
-      line => line.includes('"shard given up"') && line.includes(shardId),
+      line => line.includes('"shard given up"') && line.includes('"lost"') && line.includes(shardId),
       ZOMBIE_ENDS_MS,
     )
   await load.put(2)
@@ -165,7 +177,15 @@ test('a worker that stood still longer than its lease writes nothing more, and w
   for (const [shardId, { fence, leaseOwner }] of await scene.leases.all())
     expect({ fence, leaseOwner }).toEqual({ fence: leases.get(shardId)!.fence, leaseOwner: 'other' })
   await load.expectMirrored()
+
+  await table.accept()
+  await scene.untilShares([zombie, other], [2, 2])
+  for (const { leaseKey, fence, leaseOwner } of (await scene.leases.all()).values())
+    if (leaseOwner === 'zombie') expect(fence).toBeGreaterThan(leases.get(leaseKey)!.fence)
+  await load.put(2)
+  await scene.quiet()
+  await load.expectMirrored()
   await scene.expectNoLetters()
   await scene.expectDataInShards()
-  await scene.expectSettled([other])
+  await scene.expectSettled([zombie, other])
 })

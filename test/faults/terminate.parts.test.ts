@@ -10,6 +10,8 @@ const DRAIN_MS = 2_000
 /** From the end of the drain to the end of the process, as `run` has it, and a second for a busy machine. */
 const GRACE_MS = 4_000
 const AT_ONCE_MS = 3_000
+/** So long that nothing can be got by waiting for its end. */
+const LONG_LEASE_MS = 20_000
 
 async function hangingWorker(
   scene: Scene,
@@ -70,6 +72,35 @@ test('a second SIGTERM ends the drain at once, with exit code 0', async () => {
   expect(await worker.child.exited).toEqual({ code: 0, signal: null })
   expect(performance.now() - sentAtMs, 'ms from the second SIGTERM').toBeLessThan(AT_ONCE_MS)
   await expectNothingLost(scene, load)
+})
+
+test('SIGTERM of a worker at the moment leases are handed to it: they are free at once, not when they expire', async () => {
+  const scene = await openScene('withdraw')
+  const load = createLoad(scene)
+  const env = { LEASE_MS: String(LONG_LEASE_MS) }
+  const stayer = await scene.startWorker('stayer', env)
+  await scene.untilShares([stayer], [4])
+  const leaving = await scene.startWorker('leaving', env)
+  await leaving.said('asked for the lease, its owner drains')
+  // It stands still while the owner finishes, and finds the signal before it can begin.
+  leaving.child.kill('SIGSTOP')
+  await scene.until('leases to be handed over', async () =>
+    [...(await scene.leases.all()).values()].some(
+      ({ leaseOwner, checkpointOwner }) => leaseOwner === 'leaving' && checkpointOwner === undefined,
+    ),
+  )
+  leaving.child.kill('SIGTERM')
+  leaving.child.kill('SIGCONT')
+  const leftAtMs = performance.now()
+  expect(await leaving.child.exited).toEqual({ code: 0, signal: null })
+  await scene.untilShares([stayer], [4])
+  expect(performance.now() - leftAtMs, 'ms until the other worker reads every shard').toBeLessThan(AT_ONCE_MS)
+  await load.put(3)
+  await scene.quiet()
+  await load.expectMirrored()
+  await scene.expectNoLetters()
+  await scene.expectDataInShards()
+  await scene.expectSettled([stayer])
 })
 
 test('a worker waits at its start for an OpenSearch that does not answer, and ends with 0 on SIGTERM meanwhile', async () => {

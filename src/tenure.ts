@@ -151,7 +151,7 @@ export function tenure(
     jump: above =>
       inTurn({
         kind: 'jump',
-        fence: jumpFence({ own: fence, above, nowMs: parts.serverNow(), random: parts.random() }),
+        fence: jumpFence({ own: fence, above, nowMs: parts.serverNow() }),
       }),
     async evict(sequenceNumber) {
       await inTurn({ kind: 'evict', checkpoint: sequenceNumber })

@@ -15,7 +15,7 @@ export const ORDINAL_MAX = 2 ** 24 - 1
 /** Loads partitioned otherwise than their table's changes: below any change, whatever order they are met in. */
 export const LOAD_BELOW_CHANGES = '16'
 
-const JUMP_MAX = 2 ** 20
+const JUMP_PERIOD = 2 ** 24
 const ORDINAL_UNIT = 16
 const FENCE_SHIFT = 28n
 const PART = 1_000_000_000
@@ -31,20 +31,18 @@ export function nextFence(input: { own: number; parents: readonly number[]; nowM
 }
 
 /**
- * The fence of a tenure that goes on above one nobody can explain. Fences ahead of the clock are not told apart by time:
- * a lease table that was lost may have given the next ones away, and a document under one of them must not look like
- * our own. So the step is of random length (up to 18 hours of fences).
+ * The fence of a tenure that goes on above one nobody can explain.
  *
- * @param random from 0 to 1
+ * Ahead of the clock time no longer tells fences apart: two tenures that both meet the same document would step to the
+ * same number, or the later one below the earlier, whose last writes may still be under way. So the step goes to the next
+ * fence whose low bits are the clock's (a period of 12 days): above the document, and in order of time again.
  */
-export function jumpFence(input: { own: number; above: number; nowMs: number; random: number }): number {
-  const own = Math.max(input.own, input.above)
-  const isAhead = own >= fenceAt(input.nowMs)
-  return nextFence({
-    own: isAhead ? own + Math.floor(input.random * JUMP_MAX) : own,
-    parents: [],
-    nowMs: input.nowMs,
-  })
+export function jumpFence(input: { own: number; above: number; nowMs: number }): number {
+  const least = Math.max(input.own, input.above) + 1
+  const now = fenceAt(input.nowMs)
+  if (least <= now) return now
+  const inPeriod = least - (least % JUMP_PERIOD) + (now % JUMP_PERIOD)
+  return inPeriod >= least ? inPeriod : inPeriod + JUMP_PERIOD
 }
 
 /**

@@ -64,12 +64,16 @@ describe('jump (rule 1.4)', () => {
   const nowMs = FENCE_EPOCH_MS + 64 * 1000
 
   test('above a fence behind the clock it is the clock', () => {
-    expect(jumpFence({ own: 900, above: 950, nowMs, random: 0.9 })).toBe(1000)
+    expect(jumpFence({ own: 900, above: 950, nowMs })).toBe(1000)
   })
 
-  test('above one ahead of the clock the step differs each time, and is at least one', () => {
-    expect(jumpFence({ own: 900, above: 5000, nowMs, random: 0 })).toBe(5001)
-    expect(jumpFence({ own: 900, above: 5000, nowMs, random: 0.5 })).toBe(5001 + 2 ** 19)
+  test('above one ahead of the clock it has the low bits of the clock, so that a later jump over the same one is higher', () => {
+    const period = 2 ** 24
+    const above = 5 * period + 500
+    expect(jumpFence({ own: 900, above, nowMs })).toBe(5 * period + 1000)
+    expect(jumpFence({ own: 900, above: 5 * period + 1000, nowMs: nowMs + 64 })).toBe(5 * period + 1001)
+    expect(jumpFence({ own: 900, above, nowMs: nowMs + 6400 })).toBe(5 * period + 1100)
+    expect(jumpFence({ own: 900, above: 5 * period + 1000, nowMs })).toBe(6 * period + 1000)
   })
 })
 

@@ -27,6 +27,8 @@ export default defineConfig({
           root,
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.parts.test.ts', 'test/simulation/**', 'node_modules/**'],
+          // No test here leaves anything behind in its process, and a process a file costs more than the tests.
+          isolate: false,
           sequence: { groupOrder: 0 },
         },
       },

@@ -55,7 +55,7 @@ export type Tenure = {
 /** @param begun the lease as the take left it, and the monotonic time at which that write was sent */
 export function tenure(
   parts: TenureParts,
-  begun: { lease: Lease; owner: string; counter: number; fence: number; sentAtMs: number },
+  begun: { lease: Lease; owner: string; fence: number; sentAtMs: number },
   leaseMs: number,
 ): Tenure {
   const { clock, log } = parts
@@ -65,7 +65,7 @@ export function tenure(
   const leaving = new AbortController()
   const ended = new AbortController()
   let fence = begun.fence
-  let counter = begun.counter
+  let counter = lease.leaseCounter
   let provenAtMs = begun.sentAtMs
   // Writes queue behind each other: each needs the counter the one before left.
   let queue: Promise<unknown> = Promise.resolve()

@@ -28,7 +28,7 @@ export type LeaseTable = {
   list: () => Promise<{ leases: Lease[]; corrupt: number; units: number }>
   get: (leaseKey: string) => Promise<Lease | undefined>
   create: (lease: Lease) => Promise<boolean>
-  take: (lease: Lease, claim: { owner: string; fence: number; mode: TakeMode }) => Promise<number | undefined>
+  take: (lease: Lease, claim: { owner: string; fence: number; mode: TakeMode }) => Promise<Lease | undefined>
   write: TenureParts['write']
   startHandoff: (lease: Lease, next: string) => Promise<boolean>
   cancelHandoff: (leaseKey: string, next: string, fence: number | undefined) => Promise<void>
@@ -147,8 +147,8 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
       await clock.sleep(fenceWaitMs(fence, table.serverNow()), stop.drain)
       if (stop.drain.aborted) return false
       const sentAtMs = clock.monotonic()
-      const counter = await table.take(lease, { owner, fence, mode })
-      if (counter === undefined) return false
+      const taken = await table.take(lease, { owner, fence, mode })
+      if (!taken) return false
       const ahead = fence - fenceAt(table.serverNow())
       metrics.clock({
         offsetMs: table.clockOffsetMs(),
@@ -156,13 +156,13 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
       })
       metrics.leaseTaken(how)
       log.info(
-        { shardId: leaseKey, fence, how, from: lease.checkpoint, before: lease.leaseOwner ?? null },
+        { shardId: leaseKey, fence, how, from: taken.checkpoint, before: lease.leaseOwner ?? null },
         'lease taken',
       )
       run(
         tenure(
           { write: table.write, clock, serverNow: table.serverNow, random, log, onRenewal: metrics.renewal },
-          { lease, owner, counter, fence, sentAtMs },
+          { lease: taken, owner, fence, sentAtMs },
           leaseMs,
         ),
         stop,
@@ -238,7 +238,8 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
   /** @returns false when another worker was quicker */
   async function askForHandoff(lease: Lease, leases: readonly Lease[], stop: StopSignals): Promise<boolean> {
     if (!(await table.startHandoff(lease, owner))) return false
-    log.info({ shardId: lease.leaseKey, from: lease.leaseOwner }, 'asked for the lease, its owner drains')
+    const from = lease.checkpointOwner ?? lease.leaseOwner
+    log.info({ shardId: lease.leaseKey, from }, 'asked for the lease, its owner drains')
     awaitHandoff(lease.leaseKey, leases, stop)
     return true
   }

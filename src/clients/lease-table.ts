@@ -115,12 +115,13 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
   /**
    * Begins a tenure: owner and fence in one write.
    *
-   * @returns the counter to go on with, or undefined when somebody else was quicker
+   * @returns the lease as it is now (a holder may have checkpointed since it was listed), or undefined when somebody else
+   *   was quicker
    */
   async function take(
     lease: Lease,
     claim: { owner: string; fence: number; mode: TakeMode },
-  ): Promise<number | undefined> {
+  ): Promise<Lease | undefined> {
     const isSwitch = lease.leaseOwner !== undefined && lease.leaseOwner !== claim.owner
     const seen = {
       take: 'leaseCounter = :seen',
@@ -144,7 +145,7 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
     const isOurs =
       item.landed ||
       (item.isRetried && item.now?.leaseOwner === claim.owner && item.now.fence === claim.fence)
-    return isOurs ? (item.now?.leaseCounter as number) : undefined
+    return isOurs && item.now ? leaseOf(item.now) : undefined
   }
 
   /** Any write of an owner. */

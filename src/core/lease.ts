@@ -58,7 +58,6 @@ export type TakeMode = 'take' | 'adopt' | 'force'
 /** When this worker, by its own monotonic clock, last saw a lease's counter change. */
 export type Observation = {
   counter: number
-  owner: string | undefined
   seenAtMs: number
   /** Since when its pair of next owner and present one is as it is; undefined when no handoff is under way. */
   handoff: { pair: string; sinceMs: number } | undefined
@@ -76,12 +75,11 @@ export function observe(
   const after = new Map<string, Observation>()
   for (const { leaseKey, leaseCounter, leaseOwner, checkpointOwner } of leases) {
     const known = before.get(leaseKey)
-    const isUnchanged = known?.counter === leaseCounter && known.owner === leaseOwner
     const pair = checkpointOwner === undefined ? undefined : JSON.stringify([leaseOwner, checkpointOwner])
     after.set(leaseKey, {
       counter: leaseCounter,
-      owner: leaseOwner,
-      seenAtMs: isUnchanged ? known.seenAtMs : monotonicMs,
+      // The counter alone: asking for a handoff changes the owner, and is no sign of life of the one who holds the lease.
+      seenAtMs: known?.counter === leaseCounter ? known.seenAtMs : monotonicMs,
       handoff:
         pair === undefined
           ? undefined

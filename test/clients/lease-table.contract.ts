@@ -23,8 +23,8 @@ export function newLease(leaseKey: string, given: Partial<Lease> = {}): Lease {
 export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
   async function taken(table: TableUnderTest, leaseKey: string, owner = 'w1', fence = 20) {
     await table.create(newLease(leaseKey))
-    const counter = await table.take((await table.get(leaseKey))!, { owner, fence, mode: 'take' })
-    return { leaseKey, owner, counter: counter!, fence, isLeaving: false }
+    const lease = await table.take((await table.get(leaseKey))!, { owner, fence, mode: 'take' })
+    return { leaseKey, owner, counter: lease!.leaseCounter, fence, isLeaving: false }
   }
 
   test('an empty table lists nothing, an unknown lease is none (1, 4)', async () => {
@@ -92,7 +92,9 @@ export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
     await taken(table, 'a')
     const seen = (await table.get('a'))!
     expect(await table.take(seen, { owner: 'w2', fence: 30, mode: 'adopt' })).toBeUndefined()
-    expect(await table.take(seen, { owner: 'w1', fence: 30, mode: 'adopt' })).toBe(2)
+    expect(await table.take(seen, { owner: 'w1', fence: 30, mode: 'adopt' })).toMatchObject({
+      leaseCounter: 2,
+    })
     expect(await table.get('a')).toMatchObject({ leaseOwner: 'w1', fence: 30 })
   })
 
@@ -120,7 +122,8 @@ export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
   test('a checkpoint is written, and the switches are counted anew (16)', async () => {
     const table = await make()
     await taken(table, 'a')
-    const counter = (await table.take((await table.get('a'))!, { owner: 'w2', fence: 30, mode: 'take' }))!
+    const lease = await table.take((await table.get('a'))!, { owner: 'w2', fence: 30, mode: 'take' })
+    const counter = lease!.leaseCounter
     expect(
       await table.write(
         { leaseKey: 'a', owner: 'w2', counter, fence: 30, isLeaving: false },
@@ -203,8 +206,12 @@ export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
     const hold = await taken(table, 'a')
     await table.startHandoff((await table.get('a'))!, 'w2')
     const seen = (await table.get('a'))!
-    await table.write({ ...hold, isLeaving: true }, { kind: 'renew' }, false)
-    expect(await table.take(seen, { owner: 'w2', fence: 30, mode: 'force' })).toBe(3)
+    // The holder checkpoints on until then: the new tenure begins where it stands now, not where it was listed (G6).
+    await table.write({ ...hold, isLeaving: true }, { kind: 'checkpoint', checkpoint: '9' }, false)
+    expect(await table.take(seen, { owner: 'w2', fence: 30, mode: 'force' })).toMatchObject({
+      leaseCounter: 3,
+      checkpoint: '9',
+    })
     expect(await table.get('a')).toMatchObject({ leaseOwner: 'w2', fence: 30 })
     expect(await table.write({ ...hold, counter: 2, isLeaving: true }, { kind: 'renew' }, false)).toBe('lost')
   })
@@ -251,9 +258,13 @@ export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
     const table = await make()
     const before = await taken(table, 'a')
     await table.write(before, { kind: 'evict', checkpoint: undefined }, false)
-    const counter = await table.take((await table.get('a'))!, { owner: 'w1', fence: 30, mode: 'take' })
+    const lease = await table.take((await table.get('a'))!, { owner: 'w1', fence: 30, mode: 'take' })
     expect(
-      await table.write({ ...before, counter: counter! }, { kind: 'checkpoint', checkpoint: '9' }, false),
+      await table.write(
+        { ...before, counter: lease!.leaseCounter },
+        { kind: 'checkpoint', checkpoint: '9' },
+        false,
+      ),
     ).toBe('lost')
     expect((await table.get('a'))!.checkpoint).toBe('TRIM_HORIZON')
   })

@@ -73,7 +73,8 @@ describe('wire format', () => {
       note: 'kept',
     }
     await documents.send(new PutCommand({ TableName: tableName, Item: theirs }))
-    const counter = (await table.take((await table.get('a'))!, { owner: 'w1', fence: 20, mode: 'take' }))!
+    const lease = await table.take((await table.get('a'))!, { owner: 'w1', fence: 20, mode: 'take' })
+    const counter = lease!.leaseCounter
     const hold = { leaseKey: 'a', owner: 'w1', counter, fence: 20, isLeaving: false }
     await table.write(hold, { kind: 'checkpoint', checkpoint: '8' }, false)
     await table.write({ ...hold, counter: counter + 1 }, { kind: 'evict', checkpoint: undefined }, false)

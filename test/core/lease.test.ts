@@ -78,6 +78,13 @@ describe('expiry by observation', () => {
     expect(plan(both, { observed, at: 900 }).nextExpiryMs).toBe(100 + leaseMs)
   })
 
+  test('a handoff that was asked of a dead owner does not make its lease look alive again', () => {
+    const before = observe(new Map(), [lease('a', { leaseOwner: 'dead' })], 0)
+    const asked = [lease('a', { leaseOwner: 'me', checkpointOwner: 'dead' })]
+    const observed = observe(before, asked, 5000)
+    expect(keys(plan(asked, { observed, at: leaseMs + 1, awaitedSinceMs: { a: 5000 } }).force)).toEqual(['a'])
+  })
+
   test('a lease that vanished is forgotten', () => {
     expect(observe(observe(new Map(), [lease('a')], 0), [], 10).size).toBe(0)
   })

@@ -57,7 +57,7 @@ export function fakeLeaseTable(now: () => number) {
   }
 
   const once = {
-    take(lease: Lease, claim: { owner: string; fence: number; mode: TakeMode }): number | undefined {
+    take(lease: Lease, claim: { owner: string; fence: number; mode: TakeMode }): Lease | undefined {
       const item = items.get(lease.leaseKey)
       if (!item || !isSeen(item, lease, claim.owner, claim.mode) || (item.fence ?? -1) >= claim.fence)
         return undefined
@@ -71,7 +71,7 @@ export function fakeLeaseTable(now: () => number) {
         fence: claim.fence,
       })
       writes.push(`${claim.mode} ${lease.leaseKey} by ${claim.owner}`)
-      return item.leaseCounter
+      return copyOf(item)
     },
     write(hold: Hold, change: OwnerWrite): boolean {
       const item = items.get(hold.leaseKey)

@@ -103,7 +103,7 @@ function renewalForFence(): Mutation {
         const hold = { leaseKey, owner: claim.owner, counter, fence, isLeaving: false }
         if ((await table.write(hold, { kind: 'renew' }, false)) !== 'landed') return undefined
         kept.set(`${leaseKey} ${claim.fence}`, fence)
-        return counter + 1
+        return { ...lease, leaseCounter: counter + 1 }
       },
       write: (hold, change, mayHaveLanded) =>
         table.write({ ...hold, fence: fenceOf(hold.leaseKey, hold.fence) }, change, mayHaveLanded),

@@ -111,7 +111,7 @@ export function leaseClient(
       if (value !== undefined) return value
       const item = await answerTo(() => copyOf(lease.leaseKey))
       const isOurs = isRetried && item?.leaseOwner === claim.owner && item.fence === claim.fence
-      return isOurs ? item.leaseCounter : undefined
+      return isOurs ? item : undefined
     },
     async write(hold, change, mayHaveLanded) {
       const { value, isRetried } = await call(() => table.once.write(hold, change))

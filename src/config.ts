@@ -97,8 +97,8 @@ export const settings = {
     'public_*',
     'Index names the template covers, comma-separated; a table whose index fits none is held.',
   ),
-  INDEX_SHARDS: whole(1, 'shards', { min: 1, max: 1024 }, 'Primary shards of a new index.'),
-  INDEX_REPLICAS: whole(1, 'copies', { min: 0, max: 20 }, 'Replicas of a new index.'),
+  INDEX_SHARDS: whole(1, '', { min: 1, max: 1024 }, 'Primary shards of a new index.'),
+  INDEX_REPLICAS: whole(1, '', { min: 0, max: 20 }, 'Replicas of a new index.'),
   ON_UNKNOWN_TABLE: oneOf(
     ['hold', 'dead-letter', 'skip'],
     'hold',

@@ -3,9 +3,8 @@
  * others put into an item stays. Items that are not leases of this stream (KCL 3.5 keeps some) and items that cannot be
  * read as one are left alone.
  *
- * An answer may be lost after the write landed, and the retry then fails its own condition. So where a write was sent more
- * than once a failed condition is looked at again: it was ours if the item carries our fence and what we wrote. Where it
- * was sent once, a failed condition is somebody else, also one that shares our worker id.
+ * An answer may be lost after the write landed, and the retry then fails its own condition. So the client tells whether a
+ * write was sent more than once, and what stands there now; core decides whether it was ours.
  */
 import {
   ConditionalCheckFailedException,
@@ -22,9 +21,11 @@ import {
 } from '@aws-sdk/lib-dynamodb'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import {
+  checkpointOf,
   type Hold,
   type Lease,
   type OwnerWrite,
+  refusalOf,
   SHARD_END,
   type TakeMode,
   type WriteResult,
@@ -150,7 +151,7 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
 
   /** Any write of an owner. */
   async function write(hold: Hold, change: OwnerWrite, mayHaveLanded: boolean): Promise<WriteResult> {
-    const { update, values, checkpoint } = ownerUpdate(hold, change)
+    const { update, values } = ownerUpdate(hold, change)
     const item = await conditionally({
       leaseKey: hold.leaseKey,
       update,
@@ -158,33 +159,14 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
       values: { ...values, ':seen': hold.counter, ':held': hold.fence, ':me': hold.owner },
     })
     if (item.landed) return 'landed'
-    if (!item.now) return 'lost'
-    const { fence, leaseCounter, leaseOwner, checkpointOwner, leftBy } = item.now
-    if (fence === hold.fence && leaseCounter === hold.counter && checkpointOwner === hold.owner)
-      return 'leaving'
-    const isStillNamed = (hold.isLeaving ? checkpointOwner : leaseOwner) === hold.owner
-    const isOurs =
-      (mayHaveLanded || item.isRetried) &&
-      fence === (change.kind === 'jump' ? change.fence : hold.fence) &&
-      leaseCounter === hold.counter + 1 &&
-      (checkpoint === undefined || item.now.checkpoint === checkpoint) &&
-      (change.kind === 'evict'
-        ? hold.isLeaving
-          ? checkpointOwner === undefined
-          : leftBy === hold.owner
-        : isStillNamed)
-    return isOurs ? 'landed' : 'lost'
+    return refusalOf(hold, change, item.now && leaseOf(item.now), mayHaveLanded || item.isRetried)
   }
 
-  function ownerUpdate(
-    hold: Hold,
-    change: OwnerWrite,
-  ): { update: string; values: Item; checkpoint: string | undefined } {
+  function ownerUpdate(hold: Hold, change: OwnerWrite): { update: string; values: Item } {
     const set = ['leaseCounter = :next']
     const remove: string[] = []
     const values: Item = { ':next': hold.counter + 1 }
-    const checkpoint =
-      change.kind === 'shard-end' ? SHARD_END : 'checkpoint' in change ? change.checkpoint : undefined
+    const checkpoint = checkpointOf(change)
     if (checkpoint !== undefined) {
       set.push(
         'checkpoint = :checkpoint',
@@ -210,7 +192,7 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
       }
     }
     const removal = remove.length > 0 ? ` REMOVE ${remove.join(', ')}` : ''
-    return { update: `SET ${set.join(', ')}${removal}`, values, checkpoint }
+    return { update: `SET ${set.join(', ')}${removal}`, values }
   }
 
   /**

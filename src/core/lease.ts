@@ -55,6 +55,39 @@ export type WriteResult = 'landed' | 'leaving' | 'lost'
 /** How a tenure begins: a free or expired lease; one that carries our id; a handoff to us that took too long. */
 export type TakeMode = 'take' | 'adopt' | 'force'
 
+/** The checkpoint a write sets, if any. */
+export function checkpointOf(change: OwnerWrite): Checkpoint | undefined {
+  if (change.kind === 'shard-end') return SHARD_END
+  return 'checkpoint' in change ? change.checkpoint : undefined
+}
+
+/**
+ * What an owner's write that was refused turns out to be, by the lease as it is then.
+ *
+ * The lost answer of a write that landed makes its retry fail. It was ours if the item carries our fence and what we
+ * wrote; but only where the write was sent more than once, for owner and counter alone would not tell two processes of
+ * one worker id apart.
+ */
+export function refusalOf(
+  hold: Hold,
+  change: OwnerWrite,
+  now: Lease | undefined,
+  mayHaveLanded: boolean,
+): WriteResult {
+  if (!now) return 'lost'
+  const isOfHold = now.fence === hold.fence && now.leaseCounter === hold.counter
+  if (isOfHold && now.checkpointOwner === hold.owner) return 'leaving'
+  const isNamed = (hold.isLeaving ? now.checkpointOwner : now.leaseOwner) === hold.owner
+  const isLeft = hold.isLeaving ? now.checkpointOwner === undefined : now.leftBy === hold.owner
+  const checkpoint = checkpointOf(change)
+  const isOurs =
+    now.fence === (change.kind === 'jump' ? change.fence : hold.fence) &&
+    now.leaseCounter === hold.counter + 1 &&
+    (checkpoint === undefined || now.checkpoint === checkpoint) &&
+    (change.kind === 'evict' ? isLeft : isNamed)
+  return mayHaveLanded && isOurs ? 'landed' : 'lost'
+}
+
 /** When this worker, by its own monotonic clock, last saw a lease's counter change. */
 export type Observation = {
   counter: number

@@ -4,9 +4,11 @@
  * `once` has the conditional writes without the second look at a refusal: the simulation puts a network between the two.
  */
 import {
+  checkpointOf,
   type Hold,
   type Lease,
   type OwnerWrite,
+  refusalOf,
   SHARD_END,
   type TakeMode,
   type WriteResult,
@@ -25,35 +27,6 @@ export function fakeLeaseTable(now: () => number) {
       )
     if (item.leaseCounter !== lease.leaseCounter) return false
     return mode === 'take' || (item.leaseOwner === owner && item.checkpointOwner === undefined)
-  }
-
-  /** Whether a write that was sent before has landed then. */
-  function isLanded(item: Lease, hold: Hold, change: OwnerWrite): boolean {
-    const checkpoint = checkpointOf(change)
-    const named = hold.isLeaving ? item.checkpointOwner : item.leaseOwner
-    return (
-      item.fence === (change.kind === 'jump' ? change.fence : hold.fence) &&
-      item.leaseCounter === hold.counter + 1 &&
-      (checkpoint === undefined || item.checkpoint === checkpoint) &&
-      (change.kind !== 'evict'
-        ? named === hold.owner
-        : hold.isLeaving
-          ? item.checkpointOwner === undefined
-          : item.leftBy === hold.owner)
-    )
-  }
-
-  /** What an owner's write that was refused turns out to be, by the item as it is then. */
-  function refusal(
-    hold: Hold,
-    change: OwnerWrite,
-    item: Lease | undefined,
-    mayHaveLanded: boolean,
-  ): WriteResult {
-    if (!item) return 'lost'
-    const isOfHold = item.fence === hold.fence && item.leaseCounter === hold.counter
-    if (isOfHold && item.checkpointOwner === hold.owner) return 'leaving'
-    return mayHaveLanded && isLanded(item, hold, change) ? 'landed' : 'lost'
   }
 
   const once = {
@@ -109,7 +82,7 @@ export function fakeLeaseTable(now: () => number) {
     /** Every write that landed, in order, in words; renewals left out. */
     writes,
     once,
-    refusal,
+    refusal: refusalOf,
     list: async () => ({
       leases: [...items.values()].map(copyOf),
       corrupt: 0,
@@ -125,7 +98,7 @@ export function fakeLeaseTable(now: () => number) {
     take: async (lease: Lease, claim: { owner: string; fence: number; mode: TakeMode }) =>
       once.take(lease, claim),
     write: async (hold: Hold, change: OwnerWrite, mayHaveLanded: boolean): Promise<WriteResult> =>
-      once.write(hold, change) ? 'landed' : refusal(hold, change, items.get(hold.leaseKey), mayHaveLanded),
+      once.write(hold, change) ? 'landed' : refusalOf(hold, change, items.get(hold.leaseKey), mayHaveLanded),
     startHandoff: async (lease: Lease, next: string) => once.startHandoff(lease, next),
     async cancelHandoff(leaseKey: string, next: string, fence?: number): Promise<void> {
       const item = items.get(leaseKey)
@@ -149,10 +122,6 @@ export function fakeLeaseTable(now: () => number) {
     serverNow: now,
     clockOffsetMs: () => 0 as number | undefined,
   }
-}
-
-function checkpointOf(change: OwnerWrite): string | undefined {
-  return change.kind === 'shard-end' ? SHARD_END : 'checkpoint' in change ? change.checkpoint : undefined
 }
 
 function copyOf<Item extends Lease | undefined>(item: Item): Item {

@@ -116,8 +116,11 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
   /**
    * Begins a tenure: owner and fence in one write.
    *
-   * @returns the lease as it is now (a holder may have checkpointed since it was listed), or undefined when somebody else
-   *   was quicker
+   * A take whose answer was lost counts as refused: the lease then carries our id without a tenure, and the next look begins
+   * one anew with a higher fence. To believe an item that looks like our write would let two processes of one worker id
+   * share a fence.
+   *
+   * @returns the lease as it is now (a holder may have checkpointed since it was listed), or undefined
    */
   async function take(
     lease: Lease,
@@ -143,10 +146,7 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
           : { ':seen': lease.leaseCounter }),
       },
     })
-    const isOurs =
-      item.landed ||
-      (item.isRetried && item.now?.leaseOwner === claim.owner && item.now.fence === claim.fence)
-    return isOurs && item.now ? leaseOf(item.now) : undefined
+    return item.landed && item.now ? leaseOf(item.now) : undefined
   }
 
   /** Any write of an owner. */

@@ -107,11 +107,7 @@ export function leaseClient(
         return true
       }),
     async take(lease, claim) {
-      const { value, isRetried } = await call(() => table.once.take(lease, claim))
-      if (value !== undefined) return value
-      const item = await answerTo(() => copyOf(lease.leaseKey))
-      const isOurs = isRetried && item?.leaseOwner === claim.owner && item.fence === claim.fence
-      return isOurs ? item : undefined
+      return (await call(() => table.once.take(lease, claim))).value
     },
     async write(hold, change, mayHaveLanded) {
       const { value, isRetried } = await call(() => table.once.write(hold, change))

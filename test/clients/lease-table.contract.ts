@@ -107,7 +107,7 @@ export function leaseTableContract(make: () => Promise<TableUnderTest>): void {
     expect(await table.write({ ...hold, counter: 99 }, { kind: 'renew' }, false)).toBe('lost')
   })
 
-  test('a write under another fence or owner is refused although the counter fits (13, 17, 26)', async () => {
+  test('a write under another fence or owner is refused although the counter fits (13, 17, 26, trace T2)', async () => {
     const table = await make()
     const hold = await taken(table, 'a')
     expect(await table.write({ ...hold, fence: 19 }, { kind: 'checkpoint', checkpoint: '5' }, false)).toBe(

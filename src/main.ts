@@ -35,7 +35,7 @@ function stopSignals() {
   const onSignal = () => (drain.signal.aborted ? abandon.abort() : drain.abort())
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
-  return { drain: drain.signal, abandon: abandon.signal }
+  return { drain: drain.signal, abandon: abandon.signal, end: () => process.exit(0) }
 }
 
 async function main(args: readonly string[]): Promise<void> {

@@ -184,6 +184,8 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
       { shardId, letters: letters.length, reasons: Object.fromEntries(reasons), tables },
       'records went to the dead-letter queue',
     )
+    // The tenure may have ended meanwhile: its records are no longer ours to count, and are read again by its successor.
+    if (halt.aborted) return false
     report(
       work,
       letters.flatMap(({ record, op }) => (op ? bury(work.page, op) : buryLetter(work.page, record))),

@@ -29,6 +29,8 @@ export type RunSignals = {
   drain: AbortSignal
   /** The same a second time: leave now. */
   abandon: AbortSignal
+  /** Ends the process although something still hangs; the last resort of a drain. */
+  end: () => void
 }
 
 export async function run(config: Config, log: Logger, version: string, signals: RunSignals): Promise<void> {
@@ -224,7 +226,7 @@ function drainDeadline(clock: Clock, log: Logger, signals: RunSignals, drainMs: 
     await clock.sleep(EXIT_GRACE_MS, over.signal)
     if (over.signal.aborted) return
     log.error({}, 'still not drained, leaving')
-    process.exit(0)
+    signals.end()
   }
   if (signals.drain.aborted) void watch()
   else signals.drain.addEventListener('abort', () => void watch(), { once: true })

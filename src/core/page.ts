@@ -159,7 +159,3 @@ function closePart(page: Page, record: number): number[] {
   page.unsettled--
   return [record]
 }
-
-export function isSettled(page: Page, record: number): boolean {
-  return page.outcomes[record] !== undefined && page.open[record] === 0
-}

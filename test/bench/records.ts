@@ -3,6 +3,9 @@
  *
  * The two run in turn, so that whatever else the machine does meets both. A bound holds for the largest value, not for the
  * usual one. Exit code 1 where one does not hold.
+ *
+ * Records a second say little: consumer and stubs share the machine, and ours reads a shard five times a second at the most,
+ * as Kinesis allows, where the reference reads on at once. CPU-seconds are what is compared.
  */
 import { stopWhenLauncherDies } from '../../docker/local/launcher.ts'
 import { createFigures, type Figures } from './figures.ts'

@@ -28,14 +28,15 @@ const LINES_SHOWN = 20
 export function startConsumer(name: ConsumerName, world: World, profileDir?: string): Consumer {
   const args = name === 'ours' ? ['src/main.ts', 'run'] : ['test/bench/reference-loop.ts']
   const profiling = profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`]
-  const child = spawn(process.execPath, [...profiling, ...args], {
+  const owned = ['--import', new URL('end-with-owner.ts', import.meta.url).href]
+  const child = spawn(process.execPath, [...owned, ...profiling, ...args], {
     cwd: PROJECT,
     env: envOf(world),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   const lines: string[] = []
   let metricsUrl: string | undefined
-  for (const output of [child.stdout, child.stderr]) {
+  for (const output of [child.stdout!, child.stderr!]) {
     createInterface({ input: output }).on('line', line => {
       lines.push(line)
       if (lines.length > LINES_SHOWN) lines.shift()

@@ -161,6 +161,11 @@ export const settings = {
     { min: 1, max: 10_000 },
     'Records a read asks for. 1000 on the local emulator, which blocks on more.',
   ),
+  GET_RECORDS_DECODER: oneOf(
+    ['bytes', 'sdk'],
+    'bytes',
+    'Who decodes the answers of GetRecords: `bytes`: this service, straight from the bytes; `sdk`: the AWS SDK, at twice the CPU a read.',
+  ),
   READ_BUDGET_BYTES: whole(
     100_663_296,
     'bytes',

@@ -194,7 +194,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
   }
 
   function seal(work: Work, record: number, letter: Letter, op: Op | undefined): SealedLetter {
-    const { sequenceNumber, partitionKey, arrivedAt, data } = work.records[record]!
+    const { sequenceNumber, partitionKey, arrivedAtMs, data } = work.records[record]!
     return {
       letter,
       data,
@@ -203,7 +203,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         shardId,
         sequenceNumber,
         partitionKey,
-        arrivedAt,
+        arrivedAt: arrivedAtMs === undefined ? '' : new Date(arrivedAtMs).toISOString(),
         table: work.tables[record],
         version: op?.version,
         attempts: op?.attempts ?? 0,

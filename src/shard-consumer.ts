@@ -171,7 +171,7 @@ export async function consumeShard(
       ahead = 0
       const [first] = page.records
       if (first) {
-        uncoveredSinceMs ??= Date.parse(first.arrivedAt) || clock.now()
+        uncoveredSinceMs ??= first.arrivedAtMs ?? clock.now()
         takenTo = page.records.at(-1)!.sequenceNumber
       }
       // Each record takes an ordinal; a tenure that could run out of them ends, and the next one has a new fence.

@@ -1,6 +1,7 @@
 /** Kinesis: list shards, open an iterator, read a page. Decides nothing; the shard consumer sets the pace and retries. */
 import {
   GetRecordsCommand,
+  type GetRecordsCommandOutput,
   GetShardIteratorCommand,
   KinesisClient,
   ListShardsCommand,
@@ -9,16 +10,24 @@ import { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { Shard } from '../core/shard.ts'
 import type { StreamPage } from '../core/stream.ts'
 import { OutsideError } from '../errors.ts'
+import { decodeFromBytes, type GetRecordsAnswer } from './get-records-protocol.ts'
 
-/** A time-out in the SDK's manner: every call ends, and no call waits for another shard's socket. */
-const REQUEST_TIMEOUT_MS = 30_000
+export type StreamOptions = {
+  /** Who reads the answers of GetRecords: `bytes` this service, `sdk` the SDK. */
+  decoder: 'bytes' | 'sdk'
+  /** Until an answer begins. */
+  requestTimeoutMs?: number
+  /** An answer that the SDK read, by wish or because of its form. */
+  onDecodedBySdk?: () => void
+}
 
-export function kinesisStream(streamName: string) {
+export function kinesisStream(streamName: string, options: StreamOptions) {
+  const { decoder, requestTimeoutMs = 30_000, onDecodedBySdk = () => {} } = options
   const client = new KinesisClient({
     // HTTP/1.1 with keep-alive: the SDK's default for Kinesis is HTTP/2, which only enhanced fan-out needs.
     requestHandler: new NodeHttpHandler({
       connectionTimeout: 5000,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: requestTimeoutMs,
       throwOnRequestTimeout: true,
       httpAgent: { keepAlive: true, maxSockets: 512 },
       httpsAgent: { keepAlive: true, maxSockets: 512 },
@@ -26,6 +35,7 @@ export function kinesisStream(streamName: string) {
     // One try: the reading loop owns pace and backoff.
     maxAttempts: 1,
   })
+  if (decoder === 'bytes') decodeFromBytes(client)
 
   async function listShards(): Promise<Shard[]> {
     const shards: Shard[] = []
@@ -65,24 +75,12 @@ export function kinesisStream(streamName: string) {
 
   async function read(iterator: string, limit: number): Promise<StreamPage> {
     try {
-      const answer = await client.send(new GetRecordsCommand({ ShardIterator: iterator, Limit: limit }))
-      return {
-        kind: 'records',
-        records: (answer.Records ?? []).map(record => ({
-          sequenceNumber: record.SequenceNumber!,
-          partitionKey: record.PartitionKey ?? '',
-          arrivedAt: record.ApproximateArrivalTimestamp?.toISOString() ?? '',
-          data: record.Data!,
-        })),
-        next: answer.NextShardIterator,
-        behindMs: answer.MillisBehindLatest ?? 0,
-        children: (answer.ChildShards ?? []).map(child => ({
-          shardId: child.ShardId!,
-          parents: child.ParentShards ?? [],
-          startingHashKey: child.HashKeyRange!.StartingHashKey!,
-          endingHashKey: child.HashKeyRange!.EndingHashKey!,
-        })),
-      }
+      const answer: GetRecordsAnswer = await client.send(
+        new GetRecordsCommand({ ShardIterator: iterator, Limit: limit }),
+      )
+      if (answer.decoded) return { kind: 'records', ...answer.decoded, children: [] }
+      onDecodedBySdk()
+      return pageOf(answer)
     } catch (error) {
       const name = error instanceof Error ? error.name : ''
       if (name === 'ExpiredIteratorException') return { kind: 'expired' }
@@ -114,4 +112,35 @@ export function kinesisStream(streamName: string) {
   }
 
   return { listShards, open, read, check, close: () => client.destroy() }
+}
+
+/** @param answer as the SDK reads it */
+function pageOf(answer: GetRecordsCommandOutput): StreamPage {
+  return {
+    kind: 'records',
+    records: (answer.Records ?? []).map(record => {
+      if (record.SequenceNumber === undefined || record.Data === undefined)
+        throw new Error('GetRecords answered a record without SequenceNumber or Data; reading again')
+      return {
+        sequenceNumber: record.SequenceNumber,
+        partitionKey: record.PartitionKey ?? '',
+        arrivedAtMs: validMs(record.ApproximateArrivalTimestamp),
+        data: record.Data,
+      }
+    }),
+    next: answer.NextShardIterator,
+    behindMs: answer.MillisBehindLatest ?? 0,
+    children: (answer.ChildShards ?? []).map(child => ({
+      shardId: child.ShardId!,
+      parents: child.ParentShards ?? [],
+      startingHashKey: child.HashKeyRange!.StartingHashKey!,
+      endingHashKey: child.HashKeyRange!.EndingHashKey!,
+    })),
+  }
+}
+
+/** A time too large for a Date tells nothing. */
+function validMs(time: Date | undefined): number | undefined {
+  const ms = time?.getTime()
+  return Number.isNaN(ms) ? undefined : ms
 }

@@ -41,7 +41,11 @@ export async function run(config: Config, log: Logger, version: string, signals:
     ? parseTables(readTableFile(config.TABLE_FILE), config.TABLE_FILE)
     : new Map()
 
-  const stream = kinesisStream(config.STREAM_NAME)
+  const metrics = serviceMetrics({ version, workerId: owner })
+  const stream = kinesisStream(config.STREAM_NAME, {
+    decoder: config.GET_RECORDS_DECODER,
+    onDecodedBySdk: metrics.decodedBySdk,
+  })
   const table = leaseTable({
     tableName: config.LEASE_TABLE,
     requestTimeoutMs: Math.floor(config.LEASE_MS / 3),
@@ -54,7 +58,6 @@ export async function run(config: Config, log: Logger, version: string, signals:
     password: config.OPENSEARCH_PASSWORD,
   })
 
-  const metrics = serviceMetrics({ version, workerId: owner })
   const budget = readBudget(config.READ_BUDGET_BYTES)
   const writer = bulkWriter({
     bulk: body => search.bulk(body, config.BULK_TIMEOUT_MS),

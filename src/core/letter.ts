@@ -17,6 +17,7 @@ export type LetterContext = {
   shardId: string
   sequenceNumber: string
   partitionKey: string
+  /** ISO 8601; empty when Kinesis did not tell. */
   arrivedAt: string
   table: string | undefined
   version: string | undefined

@@ -3,8 +3,8 @@
 export type StreamRecord = {
   sequenceNumber: string
   partitionKey: string
-  /** ISO 8601; approximate, as Kinesis says. Empty when it does not tell. */
-  arrivedAt: string
+  /** ms since 1970-01-01Z; approximate, as Kinesis says. Undefined when it does not tell. */
+  arrivedAtMs: number | undefined
   data: Uint8Array
 }
 

@@ -23,7 +23,7 @@ async function newStream() {
     leaseTable: `${name}-leases`,
     queue: `${name}-letters`,
   })
-  const stream = kinesisStream(name)
+  const stream = kinesisStream(name, { decoder: 'bytes' })
   made.push({ name, close: stream.close })
   return { name, stream }
 }
@@ -62,7 +62,7 @@ describe('Kinesis answers as the model does', () => {
 
 describe('check', () => {
   test('a missing stream is named, with what to do', async () => {
-    const stream = kinesisStream('not-there')
+    const stream = kinesisStream('not-there', { decoder: 'bytes' })
     await expect(stream.check()).rejects.toThrow(/no stream not-there .*STREAM_NAME/)
     stream.close()
   })

@@ -1,14 +1,11 @@
 /** A stream in memory: shards, records, splits, merges. It answers the contract test of the real one (test/clients/stream.contract.ts). */
 import { createHash } from 'node:crypto'
 import { isAfter, LAST_HASH_KEY, type Shard } from '../../src/core/shard.ts'
-import type { StreamPage } from '../../src/core/stream.ts'
+import type { StreamPage, StreamRecord } from '../../src/core/stream.ts'
 
 export function fakeStream(shardCount: number) {
   const shards: Shard[] = []
-  const records = new Map<
-    string,
-    { sequenceNumber: string; partitionKey: string; arrivedAt: string; data: Uint8Array }[]
-  >()
+  const records = new Map<string, StreamRecord[]>()
   let sequence = 100
   const size = 2n ** 128n / BigInt(shardCount)
 
@@ -39,7 +36,7 @@ export function fakeStream(shardCount: number) {
     put(shardId: string, text: string | Uint8Array, partitionKey = 'public.t'): string {
       const data = typeof text === 'string' ? new TextEncoder().encode(text) : text
       const sequenceNumber = String(sequence++)
-      records.get(shardId)!.push({ sequenceNumber, partitionKey, arrivedAt: '', data })
+      records.get(shardId)!.push({ sequenceNumber, partitionKey, arrivedAtMs: undefined, data })
       return sequenceNumber
     },
     /** Puts where Kinesis would: into the open shard whose range holds the MD5 of the partition key. */

@@ -15,7 +15,7 @@ import { decodeFromBytes, type GetRecordsAnswer } from './get-records-protocol.t
 export type StreamOptions = {
   /** Who reads the answers of GetRecords: `bytes` this service, `sdk` the SDK. */
   decoder: 'bytes' | 'sdk'
-  /** Until an answer begins. */
+  /** Until an answer begins, and again between two parts of it: every call ends. */
   requestTimeoutMs?: number
   /** An answer that the SDK read, by wish or because of its form. */
   onDecodedBySdk?: () => void
@@ -29,6 +29,8 @@ export function kinesisStream(streamName: string, options: StreamOptions) {
       connectionTimeout: 5000,
       requestTimeout: requestTimeoutMs,
       throwOnRequestTimeout: true,
+      // The one above ends with the first byte of an answer; without this a body that stalls would hang its shard for ever.
+      socketTimeout: requestTimeoutMs,
       httpAgent: { keepAlive: true, maxSockets: 512 },
       httpsAgent: { keepAlive: true, maxSockets: 512 },
     }),

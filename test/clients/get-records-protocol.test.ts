@@ -296,6 +296,16 @@ describe('errors', () => {
     },
   )
 
+  test.each(['bytes', 'sdk'] as const)('a body that stalls is an error, by %s', async decoder => {
+    answer = response => {
+      response.writeHead(200)
+      response.write(good.slice(0, good.length / 2))
+    }
+    const stream = kinesisStream('s', { decoder, requestTimeoutMs: 100 })
+    await expect(stream.read('iterator', 100)).rejects.toThrow(/timed out after 100 ms/)
+    stream.close()
+  })
+
   test('other operations are the SDK’s own', async () => {
     answer = reply('{"ShardIterator":"Records"}')
     const stream = kinesisStream('s', { decoder: 'bytes' })

@@ -1,10 +1,18 @@
 /**
  * Bytes of a Kinesis record -> a change record, a control record, or unreadable with the reason.
  *
- * The row is cut out as text. JSON.parse proves the record (it accepts any depth without recursion in V8); its value is
- * thrown away, because a double would lose digits.
+ * The row is cut out as text and never parsed: a double would lose digits. One strict scan proves the record and finds
+ * its members, in any order and layout.
  */
-import { looksBounded, type Member, members, stringAt } from './json-text.ts'
+import {
+  codeUnitsOf,
+  type Members,
+  type ObjectText,
+  type ScanFault,
+  type ScanLimits,
+  scan,
+} from './json-scan.ts'
+import { find, stringOf } from './json-text.ts'
 import { timestampMs } from './timestamp.ts'
 
 export type Operation = 'load' | 'insert' | 'update' | 'delete'
@@ -18,91 +26,110 @@ export type Change = {
   partitionKeyType: string
   /** The text of the whole record and where the columns of `data` stand in it. */
   text: string
-  row: { start: number; end: number; columns: Member[] }
+  row: ObjectText
   /** Columns of the before-image; empty when DMS sent none or `{}`. */
-  before: Member[]
+  before: Members
   /** Commit time at the source, else the time DMS built the record; ms since 1970-01-01Z. */
   committedAtMs: number | undefined
 }
 
-export type Decoded =
-  | Change
-  | { kind: 'control'; operation: string; schema: string; table: string }
-  | { kind: 'unreadable'; reason: UnreadableReason }
+/** What a control record says of its table, where DMS was asked to (IncludeControlDetails). */
+export type TableDefinition = { columns: ReadonlyMap<string, string>; primaryKey: readonly string[] }
 
-export type UnreadableReason =
-  | 'not-utf8'
-  | 'not-json'
-  | 'not-a-dms-record'
-  | 'unknown-operation'
-  | 'too-deep'
-  | 'number-too-long'
+export type Control = {
+  kind: 'control'
+  operation: string
+  schema: string
+  table: string
+  definition: TableDefinition | undefined
+}
+
+export type Decoded = Change | Control | { kind: 'unreadable'; reason: UnreadableReason }
+
+export type UnreadableReason = 'not-utf8' | ScanFault | 'not-a-dms-record' | 'unknown-operation'
 
 /** Limits on one record: nesting counts `data` itself as 2; OpenSearch takes 20 in a document and 1,000 digits. */
-export type DecodeLimits = { depthMax: number; numberLengthMax: number }
+export const decodeLimits: ScanLimits = { depthMax: 21, numberLengthMax: 1000 }
 
-export const decodeLimits: DecodeLimits = { depthMax: 21, numberLengthMax: 1000 }
+/** The member of a record that holds the before-image, unless BeforeImageSettings name another. */
+export const BEFORE_IMAGE = 'before-image'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-function isOperation(text: string | undefined): text is Operation {
+function isOperation(text: string): text is Operation {
   return text === 'load' || text === 'insert' || text === 'update' || text === 'delete'
 }
 
-/** @param bytes the record's data as Kinesis returned it */
-export function decode(bytes: Uint8Array, limits: DecodeLimits = decodeLimits): Decoded {
+function unreadable(reason: UnreadableReason): Decoded {
+  return { kind: 'unreadable', reason }
+}
+
+/**
+ * @param bytes the record's data as Kinesis returned it
+ * @param beforeImage the member that holds the before-image (FieldName of DMS's BeforeImageSettings)
+ */
+export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE): Decoded {
   let text: string
   try {
     text = utf8.decode(bytes)
   } catch {
-    return { kind: 'unreadable', reason: 'not-utf8' }
+    return unreadable('not-utf8')
   }
-  const bounded = looksBounded(text, limits)
-  try {
-    JSON.parse(text)
-  } catch {
-    return { kind: 'unreadable', reason: 'not-json' }
+  // Of the same length means ASCII, and then the bytes are the code units.
+  const scanned = scan(text.length === bytes.length ? bytes : codeUnitsOf(text), decodeLimits)
+  if (typeof scanned === 'string') return unreadable(scanned)
+  const { top, inner } = scanned
+  const member = (name: string) => {
+    const at = top ? find(text, top, name) : -1
+    return at < 0 ? undefined : inner[at / 4]
   }
-  if (bounded !== 'ok') return { kind: 'unreadable', reason: bounded }
-  const top = members(text)
-  const metadata = top && last(top, 'metadata')
-  const meta = metadata && members(text, metadata.start)
-  if (!top || !meta) return { kind: 'unreadable', reason: 'not-a-dms-record' }
-
-  const field = (name: string) => stringMember(text, meta, name)
-  const schema = field('schema-name')
-  const table = field('table-name')
-  const operation = field('operation')
-  const recordType = field('record-type')
-  if (schema === undefined || table === undefined || operation === undefined || recordType === undefined) {
-    return { kind: 'unreadable', reason: 'not-a-dms-record' }
+  const meta = member('metadata')?.members
+  if (!meta) return unreadable('not-a-dms-record')
+  const schema = stringOf(text, meta, 'schema-name')
+  const table = stringOf(text, meta, 'table-name')
+  const operation = stringOf(text, meta, 'operation')
+  const recordType = stringOf(text, meta, 'record-type')
+  if (schema === undefined || table === undefined || operation === undefined) {
+    return unreadable('not-a-dms-record')
   }
-  if (recordType === 'control') return { kind: 'control', operation, schema, table }
-  if (recordType !== 'data') return { kind: 'unreadable', reason: 'not-a-dms-record' }
-  if (!isOperation(operation)) return { kind: 'unreadable', reason: 'unknown-operation' }
-  const data = last(top, 'data')
-  const columns = data && members(text, data.start)
-  if (!data || !columns) return { kind: 'unreadable', reason: 'not-a-dms-record' }
-  const before = last(top, 'before-image')
+  if (recordType === 'control') {
+    const control = member('control')
+    const definition = control && definitionOf(text.slice(control.start, control.end))
+    return { kind: 'control', operation, schema, table, definition }
+  }
+  if (recordType !== 'data') return unreadable('not-a-dms-record')
+  if (!isOperation(operation)) return unreadable('unknown-operation')
+  const row = member('data')
+  if (!row) return unreadable('not-a-dms-record')
   return {
     kind: 'change',
     operation,
     schema,
     table,
-    partitionKeyType: field('partition-key-type') ?? '',
+    partitionKeyType: stringOf(text, meta, 'partition-key-type') ?? '',
     text,
-    row: { start: data.start, end: data.end, columns },
-    before: (before && members(text, before.start)) ?? [],
-    committedAtMs: timestampMs(field('commit-timestamp') ?? '') ?? timestampMs(field('timestamp') ?? ''),
+    row,
+    before: (operation === 'update' && member(beforeImage)?.members) || [],
+    committedAtMs:
+      timestampMs(stringOf(text, meta, 'commit-timestamp') ?? '') ??
+      timestampMs(stringOf(text, meta, 'timestamp') ?? ''),
   }
 }
 
-/** The last member of a name, as JSON.parse would have it. */
-export function last(all: readonly Member[], name: string): Member | undefined {
-  return all.findLast(member => member.name === name)
-}
-
-function stringMember(text: string, all: readonly Member[], name: string): string | undefined {
-  const found = last(all, name)
-  return found && text[found.start] === '"' ? stringAt(text, found.start, found.end) : undefined
+/**
+ * `{"table-def":{"columns":{"id":{"type":"INT32","nullable":false}},"primary-key":["id"]}}`, each part of it optional.
+ * Names only, so it may be parsed. @param control proved, at most as deep as the limit
+ */
+function definitionOf(control: string): TableDefinition | undefined {
+  const { 'table-def': table } = JSON.parse(control) as {
+    'table-def'?: { columns?: Record<string, { type?: unknown } | null>; 'primary-key'?: unknown }
+  }
+  if (!table?.columns || typeof table.columns !== 'object') return undefined
+  const key = table['primary-key']
+  return {
+    columns: new Map(
+      Object.entries(table.columns).map(([name, column]) => [name, String(column?.type ?? '')]),
+    ),
+    primaryKey: Array.isArray(key) ? key.map(String) : [],
+  }
 }

@@ -5,14 +5,16 @@
  * its members, in any order and layout.
  */
 import {
+  type CodeUnits,
   codeUnitsOf,
   type Members,
   type ObjectText,
   type ScanFault,
   type ScanLimits,
+  type Scanned,
   scan,
 } from './json-scan.ts'
-import { find, stringOf } from './json-text.ts'
+import { find, nameAt, stringAt } from './json-text.ts'
 import { timestampMs } from './timestamp.ts'
 
 export type Operation = 'load' | 'insert' | 'update' | 'delete'
@@ -54,6 +56,7 @@ export const decodeLimits: ScanLimits = { depthMax: 21, numberLengthMax: 1000 }
 /** The member of a record that holds the before-image, unless BeforeImageSettings name another. */
 export const BEFORE_IMAGE = 'before-image'
 
+const utf8Encoder = new TextEncoder()
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 function isOperation(text: string): text is Operation {
@@ -76,44 +79,138 @@ export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE): Decoded {
     return unreadable('not-utf8')
   }
   // Of the same length means ASCII, and then the bytes are the code units.
-  const scanned = scan(text.length === bytes.length ? bytes : codeUnitsOf(text), decodeLimits)
+  const units = text.length === bytes.length ? bytes : codeUnitsOf(text)
+  const scanned = scan(units, decodeLimits)
   if (typeof scanned === 'string') return unreadable(scanned)
-  const { top, inner } = scanned
-  const member = (name: string) => {
-    const at = top ? find(text, top, name) : -1
-    return at < 0 ? undefined : inner[at / 4]
-  }
-  const meta = member('metadata')?.members
+  const meta = objectIn(text, scanned, 'metadata')?.members
   if (!meta) return unreadable('not-a-dms-record')
-  const schema = stringOf(text, meta, 'schema-name')
-  const table = stringOf(text, meta, 'table-name')
-  const operation = stringOf(text, meta, 'operation')
-  const recordType = stringOf(text, meta, 'record-type')
+  const { recordType, operation, schema, table, partitionKeyType } = headOf(text, units, meta)
   if (schema === undefined || table === undefined || operation === undefined) {
     return unreadable('not-a-dms-record')
   }
   if (recordType === 'control') {
-    const control = member('control')
+    const control = objectIn(text, scanned, 'control')
     const definition = control && definitionOf(text.slice(control.start, control.end))
     return { kind: 'control', operation, schema, table, definition }
   }
   if (recordType !== 'data') return unreadable('not-a-dms-record')
   if (!isOperation(operation)) return unreadable('unknown-operation')
-  const row = member('data')
+  const row = objectIn(text, scanned, 'data')
   if (!row) return unreadable('not-a-dms-record')
   return {
     kind: 'change',
     operation,
     schema,
     table,
-    partitionKeyType: stringOf(text, meta, 'partition-key-type') ?? '',
+    partitionKeyType,
     text,
     row,
-    before: (operation === 'update' && member(beforeImage)?.members) || [],
-    committedAtMs:
-      timestampMs(stringOf(text, meta, 'commit-timestamp') ?? '') ??
-      timestampMs(stringOf(text, meta, 'timestamp') ?? ''),
+    before: operation === 'update' ? (objectIn(text, scanned, beforeImage)?.members ?? NONE) : NONE,
+    committedAtMs: timeOf(text, meta, 'commit-timestamp') ?? timeOf(text, meta, 'timestamp'),
   }
+}
+
+const NONE: Members = []
+
+function objectIn(text: string, { top, inner }: Scanned, name: string): ObjectText | undefined {
+  const at = top ? find(text, top, name) : -1
+  return at < 0 ? undefined : inner[at / 4]
+}
+
+/** What the metadata says besides times and the transaction: the same for all records of a table and an operation. */
+type Head = {
+  recordType: string | undefined
+  operation: string | undefined
+  schema: string | undefined
+  table: string | undefined
+  partitionKeyType: string
+}
+
+/**
+ * Heads by their text, since a stream has a handful of them; and those met last, because to compare with a few is cheaper
+ * than to find one of many. Only saves time: what is forgotten is read again.
+ */
+const heads = new Map<string, Head>()
+const HEADS_MAX = 1000
+const recent: { units: CodeUnits; head: Head }[] = []
+const RECENT_MAX = 6
+let oldest = 0
+
+/** A copy of its own: a piece of a record's text would keep all of it in memory. */
+function copied(text: string): string {
+  return utf8.decode(utf8Encoder.encode(text))
+}
+
+function headOf(text: string, units: CodeUnits, meta: Members): Head {
+  // The order DMS writes: timestamp, record-type, operation, partition-key-type, schema-name, table-name.
+  if (!isNamed(text, meta, 5, 'table-name')) return readHead(text, meta)
+  const start = meta[4]!
+  const end = meta[23]!
+  for (let n = 0; n < recent.length; n++) {
+    if (isAt(units, start, end, recent[n]!.units)) return recent[n]!.head
+  }
+  const key = text.slice(start, end)
+  let head = heads.get(key)
+  if (!head) {
+    head = readHead(text, meta.slice(0, 24))
+    if (heads.size >= HEADS_MAX) heads.clear()
+    heads.set(copied(key), head)
+  }
+  // Units tell texts apart only where both are ASCII.
+  if (isAscii(key)) {
+    recent[oldest] = { units: units.slice(start, end), head }
+    oldest = (oldest + 1) % RECENT_MAX
+  }
+  return head
+}
+
+function isAscii(text: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII
+  return /^[\x00-\x7f]*$/.test(text)
+}
+
+/** Whether `wanted` stands from `start` to `end`; from the back, where the names of tables are. */
+function isAt(units: CodeUnits, start: number, end: number, wanted: CodeUnits): boolean {
+  if (wanted.length !== end - start) return false
+  for (let i = wanted.length - 1; i >= 0; i--) if (units[start + i] !== wanted[i]) return false
+  return true
+}
+
+/** Of two members of one name the first one counts, so that a head's text decides alone. */
+function readHead(text: string, meta: Members): Head {
+  const field = (name: string) => {
+    for (let at = 0; at < meta.length; at += 4) {
+      const start = meta[at + 2]!
+      if (nameAt(text, meta, at) === name)
+        return text[start] === '"' ? copied(stringAt(text, start, meta[at + 3]!)) : undefined
+    }
+    return undefined
+  }
+  return {
+    recordType: field('record-type'),
+    operation: field('operation'),
+    schema: field('schema-name'),
+    table: field('table-name'),
+    partitionKeyType: field('partition-key-type') ?? '',
+  }
+}
+
+/** @param n of the member @returns whether it is written so, without escapes */
+function isNamed(text: string, members: Members, n: number, name: string): boolean {
+  const at = 4 * n
+  return (
+    at < members.length &&
+    members[at + 1]! - members[at]! === name.length &&
+    text.startsWith(name, members[at])
+  )
+}
+
+function timeOf(text: string, meta: Members, name: string): number | undefined {
+  for (let n = 0; 4 * n < meta.length; n++) {
+    if (isNamed(text, meta, n, name))
+      return timestampMs(text.slice(meta[4 * n + 2]! + 1, meta[4 * n + 3]! - 1))
+  }
+  return undefined
 }
 
 /**

@@ -90,7 +90,7 @@ const VALUE_LIMITS = { depthMax: 19, numberLengthMax: 1000 }
 /**
  * @param token the value as JSON text @returns the JSON text to write; undefined for JSON or an array that is broken
  */
-export function written(token: string, type: ColumnType, parseArray: ParseArray): string | undefined {
+export function converted(token: string, type: ColumnType, parseArray: ParseArray): string | undefined {
   if (token === 'null') return token
   const content = token[0] === '"' ? stringAt(token, 0, token.length) : undefined
   switch (type.kind) {
@@ -176,7 +176,7 @@ function array(content: string, element: ColumnType | undefined, parseArray: Par
     if (Array.isArray(value)) return `[${value.map(elementText).join(',')}]`
     if (value === null) return 'null'
     const token = JSON.stringify(value)
-    const text = element ? written(token, element, parseArray) : token
+    const text = element ? converted(token, element, parseArray) : token
     if (text === undefined) isBroken = true
     return text ?? 'null'
   }

@@ -5,7 +5,7 @@
  * letter is for a record that can never be written. Nothing is dropped without one of the two or a counted skip.
  */
 import type { Change, Control, Decoded, UnreadableReason } from './change.ts'
-import { type ParseArray, written } from './column.ts'
+import { converted, type ParseArray } from './column.ts'
 import { misfits } from './definition.ts'
 import { each, find, nameAt, onOneLine, stringAt, tokenAt, withChanges } from './json-text.ts'
 import { type HashRange, isInRange } from './shard.ts'
@@ -17,7 +17,7 @@ export type Place = { index: string; id: string; routing?: string | undefined }
 export type Write = Place & {
   kind: 'index' | 'delete'
   /** The document's text on one line; with `index` only. */
-  document?: string
+  document?: string | undefined
   keep?: Keep | undefined
 }
 
@@ -69,8 +69,8 @@ export type Decision =
   | {
       kind: 'write'
       /** New before old at a key change: the old document goes only when the new one is settled. */
-      writes: Write[]
-      letters: Letter[]
+      writes: readonly Write[]
+      letters: readonly Letter[]
       /** The load of a table whose changes lie in another shard: written below any change. */
       isBelowChanges: boolean
       rules: TableRules
@@ -129,45 +129,61 @@ export function decide(decoded: Decoded, partitionKey: string, context: DecideCo
     return { kind: 'letter', letter, table: rules.name }
   }
 
-  const key = keyOf(rules, column => current(decoded, column))
+  const hasBeforeImage = hasPrefixed(decoded, context.beforeImagePrefix)
+  const key = keyOf(decoded, rules, current, context)
   if (key.kind === 'letter') return unkeyed(key.letter, rules, context)
-  const prefix = context.beforeImagePrefix
-  const isMoved =
-    decoded.operation === 'update' && (decoded.before.length > 0 || hasPrefixed(decoded, prefix))
-  const oldKey = isMoved ? keyOf(rules, column => previous(decoded, column, prefix)) : key
+  const isMoved = decoded.operation === 'update' && (decoded.before.length > 0 || hasBeforeImage)
+  const oldKey = isMoved ? keyOf(decoded, rules, previous, context) : key
   if (oldKey.kind === 'letter') return { kind: 'letter', letter: oldKey.letter, table: rules.name }
 
   const place = placeOf(key.parts, rules, context.sha256Hex)
-  const decision = { kind: 'write' as const, isBelowChanges: isLoad && !isExpected, rules, table: rules.name }
+  const isBelowChanges = isLoad && !isExpected
   if (decoded.operation === 'delete') {
-    return { ...decision, writes: [{ kind: 'delete', ...place }], letters: [] }
+    return written(rules, isBelowChanges, [writeOf('delete', place, undefined, undefined)], NO_LETTERS)
   }
-  const document = documentText(decoded, rules, context)
+  const document = documentText(decoded, rules, context, hasBeforeImage)
   if (document.kind === 'broken') {
     const letter: Letter = { reason: 'column-unreadable', detail: `column ${document.column}`, ...place }
     return { kind: 'letter', letter: settledBy(rules, letter), table: rules.name }
   }
   const oldPlace = isMoved ? placeOf(oldKey.parts, rules, context.sha256Hex) : place
   const movedFrom = oldPlace.id === place.id ? undefined : oldPlace
-  const index: Write = {
-    kind: 'index',
-    ...place,
-    document: document.text,
-    keep: keepOf(decoded, rules, movedFrom),
-  }
-  if (!movedFrom) return { ...decision, writes: [index], letters: [] }
-  const remove: Write = { kind: 'delete', ...movedFrom }
-  if (rules.partition === 'table') return { ...decision, writes: [index, remove], letters: [] }
+  const index = writeOf('index', place, document.text, keepOf(decoded, rules, movedFrom))
+  if (!movedFrom) return written(rules, isBelowChanges, [index], NO_LETTERS)
+  const remove = writeOf('delete', movedFrom, undefined, undefined)
+  if (rules.partition === 'table') return written(rules, false, [index, remove], NO_LETTERS)
 
   const isHome = homeTest(decoded, [key.parts, oldKey.parts], partitionKey, context)
   const keyMoved = (foreign: Place): Letter => ({ reason: 'key-moved', settle: 'source-row', ...foreign })
   const isNewHome = isHome(key.parts)
   const isOldHome = isHome(oldKey.parts)
-  return {
-    ...decision,
-    writes: [...(isNewHome ? [index] : []), ...(isOldHome ? [remove] : [])],
-    letters: [...(isNewHome ? [] : [keyMoved(place)]), ...(isOldHome ? [] : [keyMoved(movedFrom)])],
-  }
+  return written(
+    rules,
+    false,
+    [...(isNewHome ? [index] : []), ...(isOldHome ? [remove] : [])],
+    [...(isNewHome ? [] : [keyMoved(place)]), ...(isOldHome ? [] : [keyMoved(movedFrom)])],
+  )
+}
+
+const NO_LETTERS: readonly Letter[] = []
+
+// Made for every record, so without copying one object into another; of one shape, whatever is undefined.
+function written(
+  rules: TableRules,
+  isBelowChanges: boolean,
+  writes: readonly Write[],
+  letters: readonly Letter[],
+): Decision {
+  return { kind: 'write', writes, letters, isBelowChanges, rules, table: rules.name }
+}
+
+function writeOf(
+  kind: Write['kind'],
+  { index, id, routing }: Place,
+  document: string | undefined,
+  keep: Keep | undefined,
+): Write {
+  return { kind, index, id, routing, document, keep }
 }
 
 function control(record: Control, context: DecideContext): Decision {
@@ -227,7 +243,7 @@ function unkeyed(letter: Letter, rules: TableRules, context: DecideContext): Dec
 type Key = { kind: 'key'; parts: string[] } | { kind: 'letter'; letter: Letter }
 
 /** The value of a column as JSON text; undefined when the record does not have it. */
-type TokenOf = (column: string) => string | undefined
+type TokenOf = (change: Change, column: string, beforeImagePrefix: string) => string | undefined
 
 function current(change: Change, column: string): string | undefined {
   const { text, row } = change
@@ -245,15 +261,16 @@ function previous(change: Change, column: string, prefix: string): string | unde
   return token === 'null' ? current(change, column) : token
 }
 
-function keyOf(rules: TableRules, tokenOf: TokenOf): Key {
+function keyOf(change: Change, rules: TableRules, tokenOf: TokenOf, context: DecideContext): Key {
   const parts: string[] = []
   for (const column of rules.key) {
-    const token = tokenOf(column)
+    const token = tokenOf(change, column, context.beforeImagePrefix)
     if (token === undefined || token === 'null') return keyFault('no-key', column, rules)
-    if (token.startsWith('{') || token.startsWith('[')) return keyFault('key-not-scalar', column, rules)
-    const isText = token.startsWith('"')
+    const first = token[0]
+    if (first === '{' || first === '[') return keyFault('key-not-scalar', column, rules)
+    const isText = first === '"'
     // An integer in exponent form has passed a double at the source: its last digits are gone already.
-    if (!isText && /[eE]/.test(token) && token !== 'true' && token !== 'false')
+    if (!isText && first !== 't' && first !== 'f' && (token.includes('e') || token.includes('E')))
       return keyFault('damaged-key', column, rules)
     const text = isText ? stringAt(token, 0, token.length) : token
     // A lone surrogate has no UTF-8 form: two different keys would become one id.
@@ -272,8 +289,8 @@ function keyFault(reason: LetterReason, column: string, rules: TableRules): Key 
 }
 
 function placeOf(parts: readonly string[], rules: TableRules, sha256Hex: (text: string) => string): Place {
-  const place: Place = { index: rules.index, id: documentId(parts, sha256Hex, rules.idPrefix) }
-  return rules.routing === undefined ? place : { ...place, routing: parts[rules.key.indexOf(rules.routing)] }
+  const routing = rules.routing === undefined ? undefined : parts[rules.key.indexOf(rules.routing)]
+  return { index: rules.index, id: documentId(parts, sha256Hex, rules.idPrefix), routing }
 }
 
 /** One key column stands for itself; several are joined by `|`, with `|` and `\` inside them escaped by `\`. */
@@ -313,23 +330,36 @@ function keepOf(change: Change, rules: TableRules, movedFrom: Place | undefined)
   return columns.length === 0 ? undefined : { columns, movedFrom }
 }
 
-/** Whether the row has columns of the before-image beside its own. */
-function hasPrefixed(change: Change, prefix: string): boolean {
-  const at = prefix === '' ? -1 : change.text.indexOf(`"${prefix}`, change.row.start)
-  return at >= 0 && at < change.row.end
+/** Whether the row may have columns of the before-image beside its own; asked of every record, so by the first letter. */
+function hasPrefixed({ text, row }: Change, prefix: string): boolean {
+  if (prefix === '') return false
+  const { members } = row
+  const first = prefix.charCodeAt(0)
+  for (let at = 0; at < members.length; at += 4) {
+    const start = Math.abs(members[at]!)
+    if (text.charCodeAt(start) === first && text.startsWith(prefix, start)) return true
+  }
+  return false
 }
 
 type DocumentText = { kind: 'document'; text: string } | { kind: 'broken'; column: string }
 
 /** The row's own text, changed only where the table file asks for it. */
-function documentText(change: Change, rules: TableRules, context: DecideContext): DocumentText {
+function documentText(
+  change: Change,
+  rules: TableRules,
+  context: DecideContext,
+  hasBeforeImage: boolean,
+): DocumentText {
   const { text, row } = change
+  if (rules.columns.size === 0 && rules.excluded.size === 0 && !hasBeforeImage)
+    return { kind: 'document', text: onOneLine(text.slice(row.start, row.end)) }
   const changes = new Map<number, string | undefined>()
   for (const [name, { type, onBroken }] of rules.columns) {
     const at = find(text, row.members, name)
     if (at < 0) continue
     const token = tokenAt(text, row.members, at)
-    const value = written(token, type, context.parseArray)
+    const value = converted(token, type, context.parseArray)
     if (value === token) continue
     const sibling = `${name}_text`
     if (value !== undefined) changes.set(at, value)
@@ -341,11 +371,10 @@ function documentText(change: Change, rules: TableRules, context: DecideContext)
     const at = find(text, row.members, name)
     if (at >= 0) changes.set(at, undefined)
   }
-  if (hasPrefixed(change, context.beforeImagePrefix)) {
+  if (hasBeforeImage) {
     for (const at of each(row.members)) if (isBeforeImage(change, at, context)) changes.set(at, undefined)
   }
-  const document = changes.size === 0 ? text.slice(row.start, row.end) : withChanges(text, row, changes)
-  return { kind: 'document', text: onOneLine(document) }
+  return { kind: 'document', text: onOneLine(withChanges(text, row, changes)) }
 }
 
 /** A column of the before-image names one of the row behind its prefix; any other column is the row's own. */

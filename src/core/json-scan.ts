@@ -32,12 +32,20 @@ export type Scanned = {
 
 export type ScanFault = 'not-json' | 'too-deep' | 'number-too-long'
 
-/** The code units of a text: its bytes where it is ASCII, since positions are the same then. */
-export type CodeUnits = Uint8Array | Uint16Array
+/**
+ * A text as bytes at the same positions: its own where it is ASCII. JSON is made of ASCII alone, and in its strings all
+ * else is alike, so one byte stands for any other character.
+ */
+export type CodeUnits = Uint8Array
 
-export function codeUnitsOf(text: string): Uint16Array {
-  const units = new Uint16Array(text.length)
-  for (let i = 0; i < text.length; i++) units[i] = text.charCodeAt(i)
+const NOT_ASCII = 0xff
+
+export function codeUnitsOf(text: string): CodeUnits {
+  const units = new Uint8Array(text.length)
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    units[i] = unit < 0x80 ? unit : NOT_ASCII
+  }
   return units
 }
 
@@ -54,13 +62,8 @@ const CLOSE_BRACE = 0x7d
 const OPEN_BRACKET = 0x5b
 const CLOSE_BRACKET = 0x5d
 
-/** Code units that end a run of plain characters in a string. */
-const endsRun = new Uint8Array(65_536).fill(1, 0, 0x20)
-endsRun[QUOTE] = 1
-endsRun[BACKSLASH] = 1
-
 /** Letters that make an escape with the backslash before them. */
-const isShortEscape = new Uint8Array(65_536)
+const isShortEscape = new Uint8Array(256)
 for (const letter of '"\\/bfnrt') isShortEscape[letter.charCodeAt(0)] = 1
 
 /** @param at of the opening quote @returns behind the closing one; -1 for what is no JSON string */
@@ -78,10 +81,13 @@ function afterString(units: CodeUnits, at: number): number {
 
 /** Behind the plain characters of a string: at a quote, a backslash, what no string may hold, or the end of the text. */
 function afterRun(units: CodeUnits, at: number): number {
-  const end = units.length
-  let i = at
-  while (i < end && endsRun[units[i]!] === 0) i++
-  return i
+  for (let i = at; ; i++) {
+    const unit = units[i]!
+    // Behind the end of the text there is no unit: it is not above, and ends the run.
+    if (unit > QUOTE) {
+      if (unit === BACKSLASH) return i
+    } else if (unit !== 0x20 && unit !== 0x21) return i
+  }
 }
 
 /** @param at of the backslash @returns where the escape's last character stands; -1 for one JSON does not know */

@@ -21,27 +21,38 @@ function digits(text: string, start: number, end: number): number {
   return value
 }
 
+const DASH = 0x2d
+const COLON = 0x3a
+/** Units of a second's fraction in a millisecond, by the number of its digits. */
+const UNITS_IN_MS = [0, 0.01, 0.1, 1, 10, 100, 1000, 10_000, 100_000, 1_000_000]
+
 /**
- * @param text such as `2024-07-29T00:58:17.974340Z`, with up to nine digits of a second or none
- * @returns ms since 1970-01-01Z with the fraction kept, or undefined for any other text
+ * A timestamp such as `2024-07-29T00:58:17.974340Z`, with up to nine digits of a second or none, within a longer text.
+ *
+ * @returns ms since 1970-01-01Z with the fraction kept, or undefined for anything else
  */
-export function timestampMs(text: string): number | undefined {
-  const { length } = text
+export function timestampMs(text: string, start = 0, end = text.length): number | undefined {
+  const fractionDigits = end - start === 20 ? 0 : end - start - 21
   const hasShape =
-    length >= 20 &&
-    length <= 30 &&
-    length !== 21 &&
-    text[4] === '-' &&
-    text[7] === '-' &&
-    text[10] === 'T' &&
-    text[13] === ':' &&
-    text[16] === ':' &&
-    text[length - 1] === 'Z' &&
-    (length === 20 || text[19] === '.')
+    end - start >= 20 &&
+    fractionDigits <= 9 &&
+    text.charCodeAt(start + 4) === DASH &&
+    text.charCodeAt(start + 7) === DASH &&
+    text.charCodeAt(start + 10) === 0x54 &&
+    text.charCodeAt(start + 13) === COLON &&
+    text.charCodeAt(start + 16) === COLON &&
+    text.charCodeAt(end - 1) === 0x5a &&
+    (end - start === 20 || (fractionDigits > 0 && text.charCodeAt(start + 19) === 0x2e))
   if (!hasShape) return undefined
-  const days = daysSinceEpoch(digits(text, 0, 4), digits(text, 5, 7), digits(text, 8, 10))
-  const whole = ((days * 24 + digits(text, 11, 13)) * 60 + digits(text, 14, 16)) * 60 + digits(text, 17, 19)
-  const fraction = length === 20 ? 0 : digits(text, 20, length - 1) / 10 ** (length - 21)
-  const ms = whole * 1000 + fraction * 1000
+  const days = daysSinceEpoch(
+    digits(text, start, start + 4),
+    digits(text, start + 5, start + 7),
+    digits(text, start + 8, start + 10),
+  )
+  const minutes =
+    (days * 24 + digits(text, start + 11, start + 13)) * 60 + digits(text, start + 14, start + 16)
+  const seconds = minutes * 60 + digits(text, start + 17, start + 19)
+  const fraction = fractionDigits === 0 ? 0 : digits(text, start + 20, end - 1) / UNITS_IN_MS[fractionDigits]!
+  const ms = seconds * 1000 + fraction
   return Number.isNaN(ms) ? undefined : ms
 }

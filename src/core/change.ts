@@ -80,7 +80,7 @@ export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE): Decoded {
   }
   // Of the same length means ASCII, and then the bytes are the code units.
   const units = text.length === bytes.length ? bytes : codeUnitsOf(text)
-  const scanned = scan(units, decodeLimits)
+  const scanned = scan(units, text.length, decodeLimits)
   if (typeof scanned === 'string') return unreadable(scanned)
   const meta = objectIn(text, scanned, 'metadata')?.members
   if (!meta) return unreadable('not-a-dms-record')
@@ -106,7 +106,7 @@ export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE): Decoded {
     text,
     row,
     before: operation === 'update' ? (objectIn(text, scanned, beforeImage)?.members ?? NONE) : NONE,
-    committedAtMs: timeOf(text, meta, 'commit-timestamp') ?? timeOf(text, meta, 'timestamp'),
+    committedAtMs: timeOf(text, units, meta, 'commit-timestamp') ?? timeOf(text, units, meta, 'timestamp'),
   }
 }
 
@@ -205,10 +205,9 @@ function isNamed(text: string, members: Members, n: number, name: string): boole
   )
 }
 
-function timeOf(text: string, meta: Members, name: string): number | undefined {
+function timeOf(text: string, units: CodeUnits, meta: Members, name: string): number | undefined {
   for (let n = 0; 4 * n < meta.length; n++) {
-    if (isNamed(text, meta, n, name))
-      return timestampMs(text.slice(meta[4 * n + 2]! + 1, meta[4 * n + 3]! - 1))
+    if (isNamed(text, meta, n, name)) return timestampMs(units, meta[4 * n + 2]! + 1, meta[4 * n + 3]! - 1)
   }
   return undefined
 }

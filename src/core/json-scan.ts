@@ -34,19 +34,31 @@ export type ScanFault = 'not-json' | 'too-deep' | 'number-too-long'
 
 /**
  * A text as bytes at the same positions: its own where it is ASCII. JSON is made of ASCII alone, and in its strings all
- * else is alike, so one byte stands for any other character.
+ * else is alike, so one byte stands for any other character. Behind the last one comes nothing, or a byte JSON cannot have.
  */
 export type CodeUnits = Uint8Array
 
 const NOT_ASCII = 0xff
+const END = 0
 
+/** Used over and over: to make an array for each text would cost more than to fill it. */
+const scratch = new Uint8Array(65_536)
+
+/** @returns the code units of a text, valid until the next call; as many as the text is long */
 export function codeUnitsOf(text: string): CodeUnits {
-  const units = new Uint8Array(text.length)
-  for (let i = 0; i < text.length; i++) {
+  const { length } = text
+  const units = length < scratch.length ? scratch : new Uint8Array(length + 1)
+  for (let i = 0; i < length; i++) {
     const unit = text.charCodeAt(i)
     units[i] = unit < 0x80 ? unit : NOT_ASCII
   }
+  units[length] = END
   return units
+}
+
+/** Scans a text that is there as a string. */
+export function scanText(text: string, limits: ScanLimits): Scanned | ScanFault {
+  return scan(codeUnitsOf(text), text.length, limits)
 }
 
 const QUOTE = 0x22
@@ -94,7 +106,7 @@ function afterRun(units: CodeUnits, at: number): number {
 function lastOfEscape(units: CodeUnits, at: number): number {
   const letter = units[at + 1]
   if (isShortEscape[letter!] === 1) return at + 1
-  if (letter !== 0x75 || at + 5 >= units.length) return -1
+  if (letter !== 0x75) return -1
   for (let i = at + 2; i < at + 6; i++) if (!isHex(units[i]!)) return -1
   return at + 5
 }
@@ -132,9 +144,9 @@ function afterNumber(units: CodeUnits, at: number): number {
   return i
 }
 
-const TRUE = codeUnitsOf('true')
-const FALSE = codeUnitsOf('false')
-const NULL = codeUnitsOf('null')
+const [TRUE, FALSE, NULL] = ['true', 'false', 'null'].map(word =>
+  Uint8Array.from(word, letter => letter.charCodeAt(0)),
+) as [CodeUnits, CodeUnits, CodeUnits]
 
 function afterWord(units: CodeUnits, at: number): number {
   const word = units[at] === 0x6e ? NULL : units[at] === 0x74 ? TRUE : FALSE
@@ -152,7 +164,8 @@ function afterBlanks(units: CodeUnits, at: number): number {
   }
 }
 
-export function scan(units: CodeUnits, limits: ScanLimits): Scanned | ScanFault {
+/** @param length of the text in code units */
+export function scan(units: CodeUnits, length: number, limits: ScanLimits): Scanned | ScanFault {
   const top: number[] = []
   const inner: (ObjectText | undefined)[] = []
   /** The object at depth 2 that is open, if its members are noted. */
@@ -195,9 +208,7 @@ export function scan(units: CodeUnits, limits: ScanLimits): Scanned | ScanFault 
     while (!isNameNext) {
       if (isValueEnd) {
         if (depth === 0)
-          return afterBlanks(units, i) === units.length
-            ? { top: isObject ? top : undefined, inner }
-            : 'not-json'
+          return afterBlanks(units, i) === length ? { top: isObject ? top : undefined, inner } : 'not-json'
         if (depth === 1 && isObject) top[top.length - 1] = i
         else if (depth === 2 && second) secondMembers[secondMembers.length - 1] = i
       }

@@ -4,14 +4,7 @@
  *
  * Everything here is for text that `scan` has accepted.
  */
-import {
-  codeUnitsOf,
-  type Members,
-  type ObjectText,
-  type ScanFault,
-  type ScanLimits,
-  scan,
-} from './json-scan.ts'
+import { type Members, type ObjectText, type ScanFault, type ScanLimits, scanText } from './json-scan.ts'
 
 /** Numbers a member takes in `Members`. */
 const STEP = 4
@@ -65,7 +58,7 @@ export function onOneLine(text: string): string {
 
 /** The members of an object given as text of its own. @throws when it is none */
 export function objectOf(text: string): ObjectText {
-  const scanned = scan(codeUnitsOf(text), { depthMax: 30, numberLengthMax: Number.POSITIVE_INFINITY })
+  const scanned = scanText(text, { depthMax: 30, numberLengthMax: Number.POSITIVE_INFINITY })
   if (typeof scanned === 'string' || !scanned.top) throw new Error('expected the text of a JSON object')
   return { start: 0, end: text.length, members: scanned.top }
 }
@@ -91,7 +84,7 @@ export function elementsOf(text: string): string[] {
 
 /** Why a text is no JSON value within the limits; undefined when it is one. */
 export function faultOf(text: string, limits: ScanLimits): ScanFault | undefined {
-  const scanned = scan(codeUnitsOf(text), limits)
+  const scanned = scanText(text, limits)
   return typeof scanned === 'string' ? scanned : undefined
 }
 

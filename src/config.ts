@@ -91,7 +91,7 @@ export const settings = {
   OPENSEARCH_PASSWORD: text('', 'Its password. Never logged.'),
   TABLE_FILE: text(
     '',
-    'YAML file with key, index, partition and JSON columns of tables. Without it: key `id`, index `{schema}_{table}`.',
+    'YAML or JSON file with key, index, column types and more of each table (`--print-schema`). Without it: key `id`, index `{schema}_{table}`, values as they came.',
   ),
   INDEX_PATTERNS: list(
     'public_*',
@@ -103,6 +103,14 @@ export const settings = {
     ['hold', 'dead-letter', 'skip'],
     'hold',
     'What to do with a row without the default key of a table the table file does not name: stop the shard, dead-letter, or skip.',
+  ),
+  BEFORE_IMAGE: text(
+    'before-image',
+    'Member of a record that holds the before-image: FieldName of the BeforeImageSettings of DMS.',
+  ),
+  BEFORE_IMAGE_PREFIX: text(
+    'BI_',
+    'What `add-before-image-columns` of DMS puts before the names of columns; such columns are not written. Empty: none.',
   ),
   INITIAL_POSITION: oneOf(
     ['TRIM_HORIZON', 'LATEST'],
@@ -196,6 +204,12 @@ export const settings = {
     'ms',
     { min: 100, max: 600_000 },
     'After this without an answer the socket is destroyed and the actions are sent again.',
+  ),
+  KEPT_MAX: whole(
+    200,
+    'updates',
+    { min: 1, max: 10_000 },
+    'Updates with `keepOnNull` columns a shard has in hand at once; their documents are read in one request.',
   ),
   RECORD_BYTES_MAX: whole(
     10_485_760,

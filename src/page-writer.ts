@@ -8,24 +8,22 @@
 import type { Action } from './bulk-writer.ts'
 import { type Clock, untilAborted } from './clock.ts'
 import { backoffMs } from './core/backoff.ts'
-import { decode } from './core/change.ts'
-import { type DecideContext, type Decision, decide, type Hold, type Letter } from './core/document.ts'
+import { type DecideContext, type Hold, type Letter, type Place, settledBy } from './core/document.ts'
+import { type Folded, fillKept } from './core/keep.ts'
 import type { Lease } from './core/lease.ts'
 import type { SealedLetter } from './core/letter.ts'
 import { type Answer, judge } from './core/outcome.ts'
 import {
-  addLetter,
-  addWrites,
   bury,
   buryLetter,
-  emptyPage,
+  documentKey,
   type Op,
   type Page,
   reversion,
   sendable,
   settle,
-  skip,
 } from './core/page.ts'
+import { type Plan, plan } from './core/plan.ts'
 import { descendants } from './core/shard.ts'
 import type { StreamRecord } from './core/stream.ts'
 import { fenceOf, judgeConflict, LOAD_BELOW_CHANGES, versionsOf } from './core/version.ts'
@@ -33,6 +31,8 @@ import type { Tenure } from './tenure.ts'
 
 export type PageWriterParts = {
   write: (actions: readonly Action[]) => Promise<Answer[]>
+  /** The text of each document as it is now, realtime; undefined where there is none. */
+  documents: (places: readonly Place[]) => Promise<(string | undefined)[]>
   sendLetters: (letters: readonly SealedLetter[]) => Promise<void>
   leases: () => Promise<Lease[]>
   context: Omit<DecideContext, 'range'>
@@ -46,6 +46,8 @@ export type PageWriterParts = {
   metrics: {
     settled: (shardId: string, outcome: string, records: number) => void
     skipped: (reason: string, records: number) => void
+    control: (operation: string, records: number) => void
+    keptColumnsUnknown: (updates: number) => void
     deadLetters: (reason: string, letters: number) => void
     retries: (reason: string, actions: number) => void
     latency: (seconds: readonly number[]) => void
@@ -57,6 +59,9 @@ export type PageWriterSettings = {
   stream: string
   service: string
   recordBytesMax: number
+  beforeImage: string
+  /** Updates that keep values of their documents in one step: what is read for them is in memory at once. */
+  keptMax: number
   heldRetryMs: number
   retry: { firstMs: number; maxMs: number }
 }
@@ -76,70 +81,59 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
   /** Place 0 is that of a load below changes. */
   const versionAt = (place: number) => (place === 0 ? LOAD_BELOW_CHANGES : versionOf(place))
 
-  type Work = {
-    records: readonly StreamRecord[]
-    tables: (string | undefined)[]
-    committedAtMs: (number | undefined)[]
-    page: Page
-  }
   type PendingLetter = { record: number; letter: Letter; op: Op | undefined }
 
-  /** Decodes from `from` on. @returns the work up to the first record that holds the shard */
-  function plan(
-    records: readonly StreamRecord[],
-    from: number,
-  ): { work: Work; letters: PendingLetter[]; hold: Hold | undefined } {
-    const decided: { decision: Decision; committedAtMs: number | undefined; place: number }[] = []
-    let hold: Hold | undefined
-    for (let at = from; at < records.length && !hold; at++) {
-      const { data, partitionKey } = records[at]!
-      ordinal++
-      if (data.length > settings.recordBytesMax) {
-        const letter: Letter = { reason: 'record-too-large', detail: `${data.length} bytes` }
-        decided.push({
-          decision: { kind: 'letter', letter, table: undefined },
-          committedAtMs: undefined,
-          place: ordinal,
-        })
-        continue
-      }
-      const decoded = decode(data)
-      const decision = decide(decoded, partitionKey, { ...parts.context, range: tenure.range })
-      if (decision.kind === 'hold') hold = decision.hold
-      else {
-        const isBelow = decision.kind === 'write' && decision.isBelowChanges
-        const committedAtMs = decoded.kind === 'change' ? decoded.committedAtMs : undefined
-        decided.push({ decision, committedAtMs, place: isBelow ? 0 : ordinal })
-      }
-    }
-    const page = emptyPage(decided.length)
-    const letters: PendingLetter[] = []
+  function tableOf(work: Plan, record: number): string | undefined {
+    const decision = work.decisions[record]!
+    return decision.kind === 'hold' ? undefined : decision.table
+  }
+
+  /** Skipped records are settled as soon as they are seen. */
+  function reportSkips(work: Plan): void {
     const skips = new Map<string, number>()
-    for (const [record, { decision, place }] of decided.entries()) {
-      if (decision.kind === 'skip') {
-        skip(page, record)
-        skips.set(decision.reason, (skips.get(decision.reason) ?? 0) + 1)
-      } else if (decision.kind === 'write')
-        addWrites(page, record, decision.writes, { ordinal: place, version: versionAt(place) })
-      const own =
-        decision.kind === 'letter' ? [decision.letter] : decision.kind === 'write' ? decision.letters : []
-      for (const letter of own) {
-        addLetter(page, record)
-        letters.push({ record, letter, op: undefined })
-      }
+    const controls = new Map<string, number>()
+    const skipped: number[] = []
+    for (const [record, decision] of work.decisions.entries()) {
+      if (decision.kind !== 'skip' && decision.kind !== 'control') continue
+      skipped.push(record)
+      const reason = decision.kind === 'control' ? 'control' : decision.reason
+      skips.set(reason, (skips.get(reason) ?? 0) + 1)
+      if (decision.kind === 'skip') continue
+      controls.set(decision.operation, (controls.get(decision.operation) ?? 0) + 1)
+      for (const misfit of decision.misfits)
+        log.warn({ shardId, table: decision.table, misfit }, 'a table no longer fits the table file')
     }
     for (const [reason, count] of skips) metrics.skipped(reason, count)
-    const work: Work = {
-      records: records.slice(from, from + decided.length),
-      tables: decided.map(({ decision }) => (decision.kind === 'hold' ? undefined : decision.table)),
-      committedAtMs: decided.map(({ committedAtMs }) => committedAtMs),
-      page,
+    for (const [operation, count] of controls) metrics.control(operation, count)
+    report(work, skipped)
+  }
+
+  /** Reads what the updates of the work keep, until it is read. @returns false when halted */
+  async function readKept(folded: Folded, halt: AbortSignal): Promise<boolean> {
+    if (folded.readings.length === 0) return true
+    for (let attempt = 0; !halt.aborted; attempt++) {
+      try {
+        const texts = await untilAborted(parts.documents(folded.readings), halt)
+        if (!texts) return false
+        const found = folded.readings.flatMap((place, at): [string, string][] =>
+          texts[at] === undefined ? [] : [[documentKey(place), texts[at]]],
+        )
+        const unknown = fillKept(folded, new Map(found))
+        if (unknown > 0) metrics.keptColumnsUnknown(unknown)
+        return true
+      } catch (error) {
+        log.warn(
+          { shardId, attempt, documents: folded.readings.length, err: error },
+          'could not read the documents whose values are kept, trying again; the shard waits',
+        )
+        await clock.sleep(backoffMs(attempt, parts.random(), settings.retry), halt)
+      }
     }
-    return { work, letters, hold }
+    return false
   }
 
   /** Counts once a batch what has become settled in it. */
-  function report(work: Work, records: readonly number[]): void {
+  function report(work: Plan, records: readonly number[]): void {
     unsettled -= records.length
     const counts = new Map<string, number>()
     const latencies: number[] = []
@@ -157,7 +151,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
 
   /** Until the queue has confirmed them. @returns false when halted */
   async function confirmLetters(
-    work: Work,
+    work: Plan,
     letters: readonly PendingLetter[],
     halt: AbortSignal,
   ): Promise<boolean> {
@@ -179,7 +173,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     const reasons = new Map<string, number>()
     for (const { letter } of letters) reasons.set(letter.reason, (reasons.get(letter.reason) ?? 0) + 1)
     for (const [reason, count] of reasons) metrics.deadLetters(reason, count)
-    const tables = [...new Set(letters.map(({ record }) => work.tables[record] ?? 'unknown'))]
+    const tables = [...new Set(letters.map(({ record }) => tableOf(work, record) ?? 'unknown'))]
     log.warn(
       { shardId, letters: letters.length, reasons: Object.fromEntries(reasons), tables },
       'records went to the dead-letter queue',
@@ -193,7 +187,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     return true
   }
 
-  function seal(work: Work, record: number, letter: Letter, op: Op | undefined): SealedLetter {
+  function seal(work: Plan, record: number, letter: Letter, op: Op | undefined): SealedLetter {
     const { sequenceNumber, partitionKey, arrivedAtMs, data } = work.records[record]!
     return {
       letter,
@@ -204,7 +198,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         sequenceNumber,
         partitionKey,
         arrivedAt: arrivedAtMs === undefined ? '' : new Date(arrivedAtMs).toISOString(),
-        table: work.tables[record],
+        table: tableOf(work, record),
         version: op?.version,
         attempts: op?.attempts ?? 0,
         at: new Date(clock.now()).toISOString(),
@@ -216,7 +210,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
   type Verdict =
     | { kind: 'settled'; outcome: 'indexed' | 'deleted' | 'superseded' }
     | { kind: 'retry' }
-    | { kind: 'dead'; letter: Letter }
+    | { kind: 'dead'; detail: string }
     | { kind: 'conflict'; current: bigint | undefined; isShared: boolean }
     | { kind: 'halted' }
 
@@ -233,10 +227,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         metrics.retries(judged.reason, 1)
         return { kind: 'retry' }
       case 'dead':
-        return {
-          kind: 'dead',
-          letter: { reason: 'rejected', detail: judged.detail, index: op.write.index, id: op.write.id },
-        }
+        return judged
       case 'conflict': {
         const { current } = judged
         const meaning = judgeConflict({ sent: op.version, current, earlierCopy: op.mayHaveLanded })
@@ -246,6 +237,13 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         return { kind: 'conflict', current, isShared: meaning === 'shared-fence' }
       }
     }
+  }
+
+  function letterOf(work: Plan, op: Op, detail: string): Letter {
+    const { index, id, routing } = op.write
+    const letter: Letter = { reason: 'rejected', detail, index, id, routing }
+    const decision = work.decisions[op.record]!
+    return decision.kind === 'write' ? settledBy(decision.rules, letter) : letter
   }
 
   /**
@@ -289,7 +287,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     return true
   }
 
-  async function writeAll(work: Work, halt: AbortSignal): Promise<boolean> {
+  async function writeAll(work: Plan, halt: AbortSignal): Promise<boolean> {
     const { page } = work
     let attempt = 0
     while (page.chains.size > 0) {
@@ -307,7 +305,8 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         const found = verdict(op, answers[at]!)
         if (found.kind === 'halted') return false
         if (found.kind === 'settled') settledNow.push(...settle(page, op, found.outcome))
-        else if (found.kind === 'dead') dead.push({ record: op.record, letter: found.letter, op })
+        else if (found.kind === 'dead')
+          dead.push({ record: op.record, letter: letterOf(work, op, found.detail), op })
         else if (found.kind === 'retry') isRetrying = true
         else {
           below ??= await leasesBelow(halt)
@@ -340,14 +339,27 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     },
     /** @param from index of the first record that is not settled yet */
     async settleFrom(records: readonly StreamRecord[], from: number, halt: AbortSignal): Promise<Settled> {
-      const { work, letters, hold } = plan(records, from)
-      const skipped = work.page.outcomes.flatMap((outcome, record) => (outcome === 'skipped' ? [record] : []))
-      report(work, skipped)
-      // The queue is slower than the index and must not hold up good records; both must be done before the page is.
-      const buried = confirmLetters(work, letters, halt)
-      const written = await writeAll(work, halt)
-      if (!written || !(await untilAborted(buried, halt))) return { kind: 'halted' }
-      return { kind: 'settled', count: from + work.records.length, hold }
+      for (let count = from; ; ) {
+        const work = plan(records, count, {
+          context: { ...parts.context, range: tenure.range },
+          recordBytesMax: settings.recordBytesMax,
+          beforeImage: settings.beforeImage,
+          keptMax: settings.keptMax,
+          ordinal,
+          versionAt,
+        })
+        ordinal = work.ordinal
+        reportSkips(work)
+        // Before anything of the work is sent: the documents are read as they were before it.
+        if (!(await readKept(work.folded, halt))) return { kind: 'halted' }
+        // The queue is slower than the index and must not hold up good records; both must be done before the page is.
+        const letters = work.letters.map(letter => ({ ...letter, op: undefined }))
+        const buried = confirmLetters(work, letters, halt)
+        const written = await writeAll(work, halt)
+        if (!written || !(await untilAborted(buried, halt))) return { kind: 'halted' }
+        count += work.records.length
+        if (work.hold || count === records.length) return { kind: 'settled', count, hold: work.hold }
+      }
     },
   }
 }

@@ -1,6 +1,5 @@
 /** `run`: builds every client once, hands them out, drains on SIGTERM. Here the compiler proves that the clients fit the loops. */
-import { createHash, randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import type { Logger } from 'pino'
@@ -12,14 +11,14 @@ import { openSearch } from '../clients/opensearch.ts'
 import { type Clock, realClock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import { backoffMs } from '../core/backoff.ts'
-import { ConfigError, OutsideError } from '../errors.ts'
+import { OutsideError } from '../errors.ts'
 import { serviceMetrics } from '../http/metrics.ts'
 import { httpServer } from '../http/server.ts'
 import { readBudget } from '../read-budget.ts'
 import { consumeShard } from '../shard-consumer.ts'
-import { parseTables, tableRules } from '../tables.ts'
 import { worker } from '../worker.ts'
 import { templateOptions } from './bootstrap.ts'
+import { contextOf } from './decide-context.ts'
 
 /** Beyond the drain deadline the process ends whatever still hangs. */
 const EXIT_GRACE_MS = 3000
@@ -37,9 +36,7 @@ export async function run(config: Config, log: Logger, version: string, signals:
   const clock = realClock
   const random = Math.random
   const owner = config.WORKER_ID || `${hostname()}-${randomBytes(6).toString('hex')}`
-  const named = config.TABLE_FILE
-    ? parseTables(readTableFile(config.TABLE_FILE), config.TABLE_FILE)
-    : new Map()
+  const context = contextOf(config)
 
   const metrics = serviceMetrics({ version, workerId: owner })
   const stream = kinesisStream(config.STREAM_NAME, {
@@ -73,8 +70,6 @@ export async function run(config: Config, log: Logger, version: string, signals:
   metrics.gauges.bulksInFlight = writer.inFlight
   metrics.gauges.reservedBytes = budget.reservedBytes
 
-  const rulesOf = tableRules({ named, indexPatterns: config.INDEX_PATTERNS })
-  const context = { rulesOf, onUnknownTable: config.ON_UNKNOWN_TABLE, sha256Hex, md5 }
   const retry = { firstMs: config.RETRY_FIRST_MS, maxMs: config.RETRY_MAX_MS }
   const me = worker(
     {
@@ -86,6 +81,7 @@ export async function run(config: Config, log: Logger, version: string, signals:
             open: stream.open,
             read: stream.read,
             write: writer.write,
+            documents: places => search.documents(places, config.BULK_TIMEOUT_MS),
             sendLetters: queue.send,
             leases: async () => (await table.list()).leases,
             createChildren: me.createChildren,
@@ -109,6 +105,8 @@ export async function run(config: Config, log: Logger, version: string, signals:
             checkpointMs: config.CHECKPOINT_MS,
             heldRetryMs: config.HELD_RETRY_MS,
             recordBytesMax: config.RECORD_BYTES_MAX,
+            beforeImage: config.BEFORE_IMAGE,
+            keptMax: config.KEPT_MAX,
             retry,
           },
         ),
@@ -163,16 +161,6 @@ export async function run(config: Config, log: Logger, version: string, signals:
     deadline.cancel()
     await http.close()
     for (const client of [stream, table, queue, search]) client.close()
-  }
-}
-
-function readTableFile(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new ConfigError(`TABLE_FILE is ${path}, which cannot be read: ${(cause as Error).message}`, {
-      cause,
-    })
   }
 }
 
@@ -234,12 +222,4 @@ function drainDeadline(clock: Clock, log: Logger, signals: RunSignals, drainMs: 
   if (signals.drain.aborted) void watch()
   else signals.drain.addEventListener('abort', () => void watch(), { once: true })
   return { abandon: abandon.signal, cancel: () => over.abort() }
-}
-
-function sha256Hex(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
-}
-
-function md5(text: string): bigint {
-  return BigInt(`0x${createHash('md5').update(text).digest('hex')}`)
 }

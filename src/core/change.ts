@@ -1,10 +1,20 @@
 /**
  * Bytes of a Kinesis record -> a change record, a control record, or unreadable with the reason.
  *
- * The row is cut out as text. JSON.parse proves the record (it accepts any depth without recursion in V8); its value is
- * thrown away, because a double would lose digits.
+ * The row is cut out as text and never parsed: a double would lose digits. One strict scan proves the record and finds
+ * its members, in any order and layout.
  */
-import { looksBounded, type Member, members, stringAt } from './json-text.ts'
+import {
+  type CodeUnits,
+  codeUnitsOf,
+  type Members,
+  type ObjectText,
+  type ScanFault,
+  type ScanLimits,
+  type Scanned,
+  scan,
+} from './json-scan.ts'
+import { find, nameAt, stringAt } from './json-text.ts'
 import { timestampMs } from './timestamp.ts'
 
 export type Operation = 'load' | 'insert' | 'update' | 'delete'
@@ -18,91 +28,204 @@ export type Change = {
   partitionKeyType: string
   /** The text of the whole record and where the columns of `data` stand in it. */
   text: string
-  row: { start: number; end: number; columns: Member[] }
+  row: ObjectText
   /** Columns of the before-image; empty when DMS sent none or `{}`. */
-  before: Member[]
+  before: Members
   /** Commit time at the source, else the time DMS built the record; ms since 1970-01-01Z. */
   committedAtMs: number | undefined
 }
 
-export type Decoded =
-  | Change
-  | { kind: 'control'; operation: string; schema: string; table: string }
-  | { kind: 'unreadable'; reason: UnreadableReason }
+/** What a control record says of its table, where DMS was asked to (IncludeControlDetails). */
+export type TableDefinition = { columns: ReadonlyMap<string, string>; primaryKey: readonly string[] }
 
-export type UnreadableReason =
-  | 'not-utf8'
-  | 'not-json'
-  | 'not-a-dms-record'
-  | 'unknown-operation'
-  | 'too-deep'
-  | 'number-too-long'
+export type Control = {
+  kind: 'control'
+  operation: string
+  schema: string
+  table: string
+  definition: TableDefinition | undefined
+}
+
+export type Decoded = Change | Control | { kind: 'unreadable'; reason: UnreadableReason }
+
+export type UnreadableReason = 'not-utf8' | ScanFault | 'not-a-dms-record' | 'unknown-operation'
 
 /** Limits on one record: nesting counts `data` itself as 2; OpenSearch takes 20 in a document and 1,000 digits. */
-export type DecodeLimits = { depthMax: number; numberLengthMax: number }
+export const decodeLimits: ScanLimits = { depthMax: 21, numberLengthMax: 1000 }
 
-export const decodeLimits: DecodeLimits = { depthMax: 21, numberLengthMax: 1000 }
+/** The member of a record that holds the before-image, unless BeforeImageSettings name another. */
+export const BEFORE_IMAGE = 'before-image'
 
+const utf8Encoder = new TextEncoder()
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-function isOperation(text: string | undefined): text is Operation {
+function isOperation(text: string): text is Operation {
   return text === 'load' || text === 'insert' || text === 'update' || text === 'delete'
 }
 
-/** @param bytes the record's data as Kinesis returned it */
-export function decode(bytes: Uint8Array, limits: DecodeLimits = decodeLimits): Decoded {
+function unreadable(reason: UnreadableReason): Decoded {
+  return { kind: 'unreadable', reason }
+}
+
+/**
+ * @param bytes the record's data as Kinesis returned it
+ * @param beforeImage the member that holds the before-image (FieldName of DMS's BeforeImageSettings)
+ */
+export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE): Decoded {
   let text: string
   try {
     text = utf8.decode(bytes)
   } catch {
-    return { kind: 'unreadable', reason: 'not-utf8' }
+    return unreadable('not-utf8')
   }
-  const bounded = looksBounded(text, limits)
-  try {
-    JSON.parse(text)
-  } catch {
-    return { kind: 'unreadable', reason: 'not-json' }
+  // Of the same length means ASCII, and then the bytes are the code units.
+  const units = text.length === bytes.length ? bytes : codeUnitsOf(text)
+  const scanned = scan(units, text.length, decodeLimits)
+  if (typeof scanned === 'string') return unreadable(scanned)
+  const meta = objectIn(text, scanned, 'metadata')?.members
+  if (!meta) return unreadable('not-a-dms-record')
+  const { recordType, operation, schema, table, partitionKeyType } = headOf(text, units, meta)
+  if (schema === undefined || table === undefined || operation === undefined) {
+    return unreadable('not-a-dms-record')
   }
-  if (bounded !== 'ok') return { kind: 'unreadable', reason: bounded }
-  const top = members(text)
-  const metadata = top && last(top, 'metadata')
-  const meta = metadata && members(text, metadata.start)
-  if (!top || !meta) return { kind: 'unreadable', reason: 'not-a-dms-record' }
-
-  const field = (name: string) => stringMember(text, meta, name)
-  const schema = field('schema-name')
-  const table = field('table-name')
-  const operation = field('operation')
-  const recordType = field('record-type')
-  if (schema === undefined || table === undefined || operation === undefined || recordType === undefined) {
-    return { kind: 'unreadable', reason: 'not-a-dms-record' }
+  if (recordType === 'control') {
+    const control = objectIn(text, scanned, 'control')
+    const definition = control && definitionOf(text.slice(control.start, control.end))
+    return { kind: 'control', operation, schema, table, definition }
   }
-  if (recordType === 'control') return { kind: 'control', operation, schema, table }
-  if (recordType !== 'data') return { kind: 'unreadable', reason: 'not-a-dms-record' }
-  if (!isOperation(operation)) return { kind: 'unreadable', reason: 'unknown-operation' }
-  const data = last(top, 'data')
-  const columns = data && members(text, data.start)
-  if (!data || !columns) return { kind: 'unreadable', reason: 'not-a-dms-record' }
-  const before = last(top, 'before-image')
+  if (recordType !== 'data') return unreadable('not-a-dms-record')
+  if (!isOperation(operation)) return unreadable('unknown-operation')
+  const row = objectIn(text, scanned, 'data')
+  if (!row) return unreadable('not-a-dms-record')
   return {
     kind: 'change',
     operation,
     schema,
     table,
-    partitionKeyType: field('partition-key-type') ?? '',
+    partitionKeyType,
     text,
-    row: { start: data.start, end: data.end, columns },
-    before: (before && members(text, before.start)) ?? [],
-    committedAtMs: timestampMs(field('commit-timestamp') ?? '') ?? timestampMs(field('timestamp') ?? ''),
+    row,
+    before: operation === 'update' ? (objectIn(text, scanned, beforeImage)?.members ?? NONE) : NONE,
+    committedAtMs: timeOf(text, units, meta, 'commit-timestamp') ?? timeOf(text, units, meta, 'timestamp'),
   }
 }
 
-/** The last member of a name, as JSON.parse would have it. */
-export function last(all: readonly Member[], name: string): Member | undefined {
-  return all.findLast(member => member.name === name)
+const NONE: Members = []
+
+function objectIn(text: string, { top, inner }: Scanned, name: string): ObjectText | undefined {
+  const at = top ? find(text, top, name) : -1
+  return at < 0 ? undefined : inner[at / 4]
 }
 
-function stringMember(text: string, all: readonly Member[], name: string): string | undefined {
-  const found = last(all, name)
-  return found && text[found.start] === '"' ? stringAt(text, found.start, found.end) : undefined
+/** What the metadata says besides times and the transaction: the same for all records of a table and an operation. */
+type Head = {
+  recordType: string | undefined
+  operation: string | undefined
+  schema: string | undefined
+  table: string | undefined
+  partitionKeyType: string
+}
+
+/**
+ * Heads by their text, since a stream has a handful of them; and those met last, because to compare with a few is cheaper
+ * than to find one of many. Only saves time: what is forgotten is read again.
+ */
+const heads = new Map<string, Head>()
+const HEADS_MAX = 1000
+const recent: { units: CodeUnits; head: Head }[] = []
+const RECENT_MAX = 6
+let oldest = 0
+
+/** A copy of its own: a piece of a record's text would keep all of it in memory. */
+function copied(text: string): string {
+  return utf8.decode(utf8Encoder.encode(text))
+}
+
+function headOf(text: string, units: CodeUnits, meta: Members): Head {
+  // The order DMS writes: timestamp, record-type, operation, partition-key-type, schema-name, table-name.
+  if (!isNamed(text, meta, 5, 'table-name')) return readHead(text, meta)
+  const start = meta[4]!
+  const end = meta[23]!
+  for (let n = 0; n < recent.length; n++) {
+    if (isAt(units, start, end, recent[n]!.units)) return recent[n]!.head
+  }
+  const key = text.slice(start, end)
+  let head = heads.get(key)
+  if (!head) {
+    head = readHead(text, meta.slice(0, 24))
+    if (heads.size >= HEADS_MAX) heads.clear()
+    heads.set(copied(key), head)
+  }
+  // Units tell texts apart only where both are ASCII.
+  if (isAscii(key)) {
+    recent[oldest] = { units: units.slice(start, end), head }
+    oldest = (oldest + 1) % RECENT_MAX
+  }
+  return head
+}
+
+function isAscii(text: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII
+  return /^[\x00-\x7f]*$/.test(text)
+}
+
+/** Whether `wanted` stands from `start` to `end`; from the back, where the names of tables are. */
+function isAt(units: CodeUnits, start: number, end: number, wanted: CodeUnits): boolean {
+  if (wanted.length !== end - start) return false
+  for (let i = wanted.length - 1; i >= 0; i--) if (units[start + i] !== wanted[i]) return false
+  return true
+}
+
+/** Of two members of one name the first one counts, so that a head's text decides alone. */
+function readHead(text: string, meta: Members): Head {
+  const field = (name: string) => {
+    for (let at = 0; at < meta.length; at += 4) {
+      const start = meta[at + 2]!
+      if (nameAt(text, meta, at) === name)
+        return text[start] === '"' ? copied(stringAt(text, start, meta[at + 3]!)) : undefined
+    }
+    return undefined
+  }
+  return {
+    recordType: field('record-type'),
+    operation: field('operation'),
+    schema: field('schema-name'),
+    table: field('table-name'),
+    partitionKeyType: field('partition-key-type') ?? '',
+  }
+}
+
+/** @param n of the member @returns whether it is written so, without escapes */
+function isNamed(text: string, members: Members, n: number, name: string): boolean {
+  const at = 4 * n
+  return (
+    at < members.length &&
+    members[at + 1]! - members[at]! === name.length &&
+    text.startsWith(name, members[at])
+  )
+}
+
+function timeOf(text: string, units: CodeUnits, meta: Members, name: string): number | undefined {
+  for (let n = 0; 4 * n < meta.length; n++) {
+    if (isNamed(text, meta, n, name)) return timestampMs(units, meta[4 * n + 2]! + 1, meta[4 * n + 3]! - 1)
+  }
+  return undefined
+}
+
+/**
+ * `{"table-def":{"columns":{"id":{"type":"INT32","nullable":false}},"primary-key":["id"]}}`, each part of it optional.
+ * Names only, so it may be parsed. @param control proved, at most as deep as the limit
+ */
+function definitionOf(control: string): TableDefinition | undefined {
+  const { 'table-def': table } = JSON.parse(control) as {
+    'table-def'?: { columns?: Record<string, { type?: unknown } | null>; 'primary-key'?: unknown }
+  }
+  if (!table?.columns || typeof table.columns !== 'object') return undefined
+  const key = table['primary-key']
+  return {
+    columns: new Map(
+      Object.entries(table.columns).map(([name, column]) => [name, String(column?.type ?? '')]),
+    ),
+    primaryKey: Array.isArray(key) ? key.map(String) : [],
+  }
 }

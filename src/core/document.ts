@@ -4,12 +4,29 @@
  * A `hold` stops the shard before the record: the record is not at fault, something the operator can mend is. A dead
  * letter is for a record that can never be written. Nothing is dropped without one of the two or a counted skip.
  */
-import { type Change, type Decoded, last, type UnreadableReason } from './change.ts'
-import { looksBounded, type Member, onOneLine, stringAt } from './json-text.ts'
+import type { Change, Control, Decoded, UnreadableReason } from './change.ts'
+import { converted, type ParseArray } from './column.ts'
+import { misfits } from './definition.ts'
+import { each, find, nameAt, onOneLine, stringAt, tokenAt, withChanges } from './json-text.ts'
 import { type HashRange, isInRange } from './shard.ts'
 import type { TableRules } from './table.ts'
 
-export type Write = { kind: 'index' | 'delete'; index: string; id: string; document?: string }
+/** Where a document is. */
+export type Place = { index: string; id: string; routing?: string | undefined }
+
+export type Write = Place & {
+  kind: 'index' | 'delete'
+  /** The document's text on one line; with `index` only. */
+  document?: string | undefined
+  keep?: Keep | undefined
+}
+
+/** Columns an update says nothing of: their values come from the document as it was. */
+export type Keep = {
+  columns: readonly string[]
+  /** The document under its key before the update, if that changed. */
+  movedFrom: Place | undefined
+}
 
 export type LetterReason =
   | UnreadableReason
@@ -17,14 +34,27 @@ export type LetterReason =
   | 'no-key'
   | 'key-not-scalar'
   | 'damaged-key'
-  | 'json-column-unreadable'
+  | 'column-unreadable'
   | 'key-moved'
+  | 'kept-columns-moved'
+  | 'append-only'
   | 'illegal-index-name'
   | 'rejected'
   | 'unknown-table'
 
 /** A part of a decision that goes to the dead-letter queue. Holds no row values but the id, which names the row. */
-export type Letter = { reason: LetterReason; detail?: string; index?: string; id?: string }
+export type Letter = {
+  reason: LetterReason
+  detail?: string
+  index?: string
+  id?: string
+  routing?: string | undefined
+  /**
+   * The payload is not the whole row, or not in the order of the document's own shard: it must not be written again, only
+   * the row as the source has it.
+   */
+  settle?: 'source-row'
+}
 
 export type HoldReason =
   | 'unknown-table'
@@ -39,17 +69,20 @@ export type Decision =
   | {
       kind: 'write'
       /** New before old at a key change: the old document goes only when the new one is settled. */
-      writes: Write[]
-      letters: Letter[]
+      writes: readonly Write[]
+      letters: readonly Letter[]
       /** The load of a table whose changes lie in another shard: written below any change. */
       isBelowChanges: boolean
+      rules: TableRules
       table: string
     }
   | { kind: 'letter'; letter: Letter; table: string | undefined }
-  | { kind: 'skip'; reason: SkipReason; table: string | undefined }
+  | { kind: 'skip'; reason: SkipReason; table: string }
+  /** `misfits`: in what the table no longer fits the table file. */
+  | { kind: 'control'; operation: string; table: string; misfits: string[] }
   | { kind: 'hold'; hold: Hold }
 
-export type SkipReason = 'control' | 'dms-table' | 'unknown-table'
+export type SkipReason = 'dms-table' | 'unknown-table' | 'not-selected'
 export type OnUnknownTable = 'hold' | 'dead-letter' | 'skip'
 
 export type TableAnswer =
@@ -57,68 +90,115 @@ export type TableAnswer =
   | { kind: 'hold'; hold: Hold }
   | { kind: 'letter'; letter: Letter }
 
-/** What a decision needs of the world. The hashes are handed in because core imports nothing. */
+/** What a decision needs of the world. Hashes and the array parser are handed in because core imports nothing. */
 export type DecideContext = {
   rulesOf: (schema: string, table: string) => TableAnswer
+  /** The rules the table file has for a table, without any test of its index. */
+  namedRulesOf: (schema: string, table: string) => TableRules | undefined
   onUnknownTable: OnUnknownTable
+  /** What DMS's `add-before-image-columns` puts before a column's name; empty for none. */
+  beforeImagePrefix: string
   sha256Hex: (text: string) => string
   /** MD5 of the UTF-8 text as an unsigned number of 128 bits, as Kinesis places partition keys. */
   md5: (text: string) => bigint
+  parseArray: ParseArray
   /** The hash range of the shard being read. */
   range: HashRange
 }
 
 export const ID_BYTES_MAX = 512
-const DOCUMENT_LIMITS = { depthMax: 20, numberLengthMax: 1000 }
 
 /** @param partitionKey the record's own, as Kinesis returned it */
 export function decide(decoded: Decoded, partitionKey: string, context: DecideContext): Decision {
   if (decoded.kind === 'unreadable')
     return { kind: 'letter', letter: { reason: decoded.reason }, table: undefined }
-  const table = `${decoded.schema}.${decoded.table}`
-  if (decoded.kind === 'control') return { kind: 'skip', reason: 'control', table }
-  if (decoded.table.startsWith('awsdms_')) return { kind: 'skip', reason: 'dms-table', table }
+  if (decoded.kind === 'control') return control(decoded, context)
+  if (decoded.table.startsWith('awsdms_'))
+    return { kind: 'skip', reason: 'dms-table', table: `${decoded.schema}.${decoded.table}` }
   const answer = context.rulesOf(decoded.schema, decoded.table)
   if (answer.kind === 'hold') return answer
-  if (answer.kind === 'letter') return { ...answer, table }
+  if (answer.kind === 'letter') return { ...answer, table: `${decoded.schema}.${decoded.table}` }
   const { rules } = answer
+  if (rules.mode === 'skip') return { kind: 'skip', reason: 'not-selected', table: rules.name }
 
   const isLoad = decoded.operation === 'load'
   const isExpected = partitionOf(decoded.partitionKeyType) === rules.partition
   if (!isExpected && !isLoad) return { kind: 'hold', hold: partitionContradiction(decoded, rules) }
-
-  const key = keyOf(decoded, decoded.row.columns, rules)
-  if (key.kind === 'letter') return unkeyed(key.letter, rules, context, table)
-  const oldKey = decoded.operation === 'update' ? keyOf(decoded, withBefore(decoded), rules) : key
-  if (oldKey.kind === 'letter') return { kind: 'letter', letter: oldKey.letter, table }
-
-  const id = documentId(key.parts, context.sha256Hex)
-  const oldId = documentId(oldKey.parts, context.sha256Hex)
-  const writes: Write[] = []
-  if (decoded.operation === 'delete') writes.push({ kind: 'delete', index: rules.index, id })
-  else {
-    const document = documentText(decoded, rules)
-    if (document === undefined) {
-      return { kind: 'letter', letter: { reason: 'json-column-unreadable', index: rules.index, id }, table }
-    }
-    writes.push({ kind: 'index', index: rules.index, id, document })
+  if (rules.mode === 'append' && (decoded.operation === 'update' || decoded.operation === 'delete')) {
+    const letter: Letter = { reason: 'append-only', detail: decoded.operation, index: rules.index }
+    return { kind: 'letter', letter, table: rules.name }
   }
-  if (oldId === id)
-    return { kind: 'write', writes, letters: [], isBelowChanges: isLoad && !isExpected, table }
 
-  writes.push({ kind: 'delete', index: rules.index, id: oldId })
-  if (rules.partition === 'table') return { kind: 'write', writes, letters: [], isBelowChanges: false, table }
+  const hasBeforeImage = hasPrefixed(decoded, context.beforeImagePrefix)
+  const key = keyOf(decoded, rules, current, context)
+  if (key.kind === 'letter') return unkeyed(key.letter, rules, context)
+  const isMoved = decoded.operation === 'update' && (decoded.before.length > 0 || hasBeforeImage)
+  const oldKey = isMoved ? keyOf(decoded, rules, previous, context) : key
+  if (oldKey.kind === 'letter') return { kind: 'letter', letter: oldKey.letter, table: rules.name }
+
+  const place = placeOf(key.parts, rules, context.sha256Hex)
+  const isBelowChanges = isLoad && !isExpected
+  if (decoded.operation === 'delete') {
+    return written(rules, isBelowChanges, [writeOf('delete', place, undefined, undefined)], NO_LETTERS)
+  }
+  const document = documentText(decoded, rules, context, hasBeforeImage)
+  if (document.kind === 'broken') {
+    const letter: Letter = { reason: 'column-unreadable', detail: `column ${document.column}`, ...place }
+    return { kind: 'letter', letter: settledBy(rules, letter), table: rules.name }
+  }
+  const oldPlace = isMoved ? placeOf(oldKey.parts, rules, context.sha256Hex) : place
+  const movedFrom = oldPlace.id === place.id ? undefined : oldPlace
+  const index = writeOf('index', place, document.text, keepOf(decoded, rules, movedFrom))
+  if (!movedFrom) return written(rules, isBelowChanges, [index], NO_LETTERS)
+  const remove = writeOf('delete', movedFrom, undefined, undefined)
+  if (rules.partition === 'table') return written(rules, false, [index, remove], NO_LETTERS)
+
   const isHome = homeTest(decoded, [key.parts, oldKey.parts], partitionKey, context)
-  const atHome = [isHome(key.parts), isHome(oldKey.parts)]
+  const keyMoved = (foreign: Place): Letter => ({ reason: 'key-moved', settle: 'source-row', ...foreign })
+  const isNewHome = isHome(key.parts)
+  const isOldHome = isHome(oldKey.parts)
+  return written(
+    rules,
+    false,
+    [...(isNewHome ? [index] : []), ...(isOldHome ? [remove] : [])],
+    [...(isNewHome ? [] : [keyMoved(place)]), ...(isOldHome ? [] : [keyMoved(movedFrom)])],
+  )
+}
+
+const NO_LETTERS: readonly Letter[] = []
+
+// Made for every record, so without copying one object into another; of one shape, whatever is undefined.
+function written(
+  rules: TableRules,
+  isBelowChanges: boolean,
+  writes: readonly Write[],
+  letters: readonly Letter[],
+): Decision {
+  return { kind: 'write', writes, letters, isBelowChanges, rules, table: rules.name }
+}
+
+function writeOf(
+  kind: Write['kind'],
+  { index, id, routing }: Place,
+  document: string | undefined,
+  keep: Keep | undefined,
+): Write {
+  return { kind, index, id, routing, document, keep }
+}
+
+function control(record: Control, context: DecideContext): Decision {
+  const rules = context.namedRulesOf(record.schema, record.table)
   return {
-    kind: 'write',
-    writes: writes.filter((_, at) => atHome[at]),
-    letters: writes
-      .filter((_, at) => !atHome[at])
-      .map(write => ({ reason: 'key-moved', index: write.index, id: write.id })),
-    isBelowChanges: false,
-    table,
+    kind: 'control',
+    operation: record.operation,
+    table: `${record.schema}.${record.table}`,
+    misfits: rules && record.definition ? misfits(rules, record.definition) : [],
   }
+}
+
+/** What is left of an update without the values it keeps must not be taken for the row later. */
+export function settledBy(rules: TableRules, letter: Letter): Letter {
+  return rules.keepOnNull.size === 0 ? letter : { ...letter, settle: 'source-row' }
 }
 
 function partitionOf(partitionKeyType: string): TableRules['partition'] | undefined {
@@ -141,7 +221,8 @@ function partitionContradiction(change: Change, rules: TableRules): Hold {
   }
 }
 
-function unkeyed(letter: Letter, rules: TableRules, context: DecideContext, table: string): Decision {
+function unkeyed(letter: Letter, rules: TableRules, context: DecideContext): Decision {
+  const table = rules.name
   if (rules.isNamed || letter.reason !== 'no-key') return { kind: 'letter', letter, table }
   if (context.onUnknownTable === 'skip') return { kind: 'skip', reason: 'unknown-table', table }
   if (context.onUnknownTable === 'dead-letter')
@@ -161,17 +242,37 @@ function unkeyed(letter: Letter, rules: TableRules, context: DecideContext, tabl
 
 type Key = { kind: 'key'; parts: string[] } | { kind: 'letter'; letter: Letter }
 
-function keyOf(change: Change, columns: readonly Member[], rules: TableRules): Key {
+/** The value of a column as JSON text; undefined when the record does not have it. */
+type TokenOf = (change: Change, column: string, beforeImagePrefix: string) => string | undefined
+
+function current(change: Change, column: string): string | undefined {
+  const { text, row } = change
+  const at = find(text, row.members, column)
+  return at < 0 ? undefined : tokenAt(text, row.members, at)
+}
+
+/** The value before the update: from the before-image, from a `BI_` column, else unchanged. An empty one means an unchanged key. */
+function previous(change: Change, column: string, prefix: string): string | undefined {
+  const { text, before, row } = change
+  const at = find(text, before, column)
+  if (at >= 0) return tokenAt(text, before, at)
+  const prefixed = prefix === '' ? -1 : find(text, row.members, prefix + column)
+  const token = prefixed < 0 ? 'null' : tokenAt(text, row.members, prefixed)
+  return token === 'null' ? current(change, column) : token
+}
+
+function keyOf(change: Change, rules: TableRules, tokenOf: TokenOf, context: DecideContext): Key {
   const parts: string[] = []
   for (const column of rules.key) {
-    const found = last(columns, column)
-    const token = found && change.text.slice(found.start, found.end)
-    if (!found || token === undefined || token === 'null') return keyFault('no-key', column, rules)
-    if (token.startsWith('{') || token.startsWith('[')) return keyFault('key-not-scalar', column, rules)
-    const isText = token.startsWith('"')
+    const token = tokenOf(change, column, context.beforeImagePrefix)
+    if (token === undefined || token === 'null') return keyFault('no-key', column, rules)
+    const first = token[0]
+    if (first === '{' || first === '[') return keyFault('key-not-scalar', column, rules)
+    const isText = first === '"'
     // An integer in exponent form has passed a double at the source: its last digits are gone already.
-    if (!isText && /^-?\d.*[eE]/.test(token)) return keyFault('damaged-key', column, rules)
-    const text = isText ? stringAt(change.text, found.start, found.end) : token
+    if (!isText && first !== 't' && first !== 'f' && (token.includes('e') || token.includes('E')))
+      return keyFault('damaged-key', column, rules)
+    const text = isText ? stringAt(token, 0, token.length) : token
     // A lone surrogate has no UTF-8 form: two different keys would become one id.
     if (!text.isWellFormed()) return keyFault('damaged-key', column, rules)
     parts.push(text)
@@ -181,20 +282,28 @@ function keyOf(change: Change, columns: readonly Member[], rules: TableRules): K
 }
 
 function keyFault(reason: LetterReason, column: string, rules: TableRules): Key {
-  return { kind: 'letter', letter: { reason, detail: `key column ${column}`, index: rules.index } }
+  return {
+    kind: 'letter',
+    letter: settledBy(rules, { reason, detail: `key column ${column}`, index: rules.index }),
+  }
 }
 
-/** The row as it was named before the update. `{}` means an unchanged key. */
-function withBefore(change: Change): Member[] {
-  return [...change.row.columns, ...change.before]
+function placeOf(parts: readonly string[], rules: TableRules, sha256Hex: (text: string) => string): Place {
+  const routing = rules.routing === undefined ? undefined : parts[rules.key.indexOf(rules.routing)]
+  return { index: rules.index, id: documentId(parts, sha256Hex, rules.idPrefix), routing }
 }
 
 /** One key column stands for itself; several are joined by `|`, with `|` and `\` inside them escaped by `\`. */
-export function documentId(parts: readonly string[], sha256Hex: (text: string) => string): string {
-  const id = parts.length === 1 ? parts[0]! : parts.map(part => part.replace(/[\\|]/g, '\\$&')).join('|')
+export function documentId(
+  parts: readonly string[],
+  sha256Hex: (text: string) => string,
+  prefix = '',
+): string {
+  const key = parts.length === 1 ? parts[0]! : parts.map(part => part.replace(/[\\|]/g, '\\$&')).join('|')
+  const id = prefix + key
   // A character is at most 3 bytes of UTF-8 for each UTF-16 unit, so most ids need no encoding to be measured.
   const isShort = id.length * 3 <= ID_BYTES_MAX || new TextEncoder().encode(id).length <= ID_BYTES_MAX
-  return isShort ? id : `sha256:${sha256Hex(id)}`
+  return isShort ? id : `${prefix}sha256:${sha256Hex(key)}`
 }
 
 /**
@@ -214,31 +323,64 @@ function homeTest(
   return parts => form !== undefined && isInRange(context.md5(form(parts)), context.range)
 }
 
-/** The row's own text, JSON columns spliced in. @returns undefined when a JSON column does not hold JSON */
-function documentText(change: Change, rules: TableRules): string | undefined {
-  const { text, row } = change
-  if (rules.jsonColumns.size === 0) return onOneLine(text.slice(row.start, row.end))
-  let out = ''
-  let from = row.start
-  for (const column of row.columns) {
-    if (!rules.jsonColumns.has(column.name) || text[column.start] !== '"') continue
-    const inner = stringAt(text, column.start, column.end)
-    // The row itself is one level of the document.
-    const isJson =
-      looksBounded(inner, { ...DOCUMENT_LIMITS, depthMax: DOCUMENT_LIMITS.depthMax - 1 }) === 'ok' &&
-      parses(inner)
-    if (!isJson) return undefined
-    out += text.slice(from, column.start) + inner
-    from = column.end
-  }
-  return onOneLine(out + text.slice(from, row.end))
+/** Columns of an update that keep what the document has. Inserts and loads say NULL and mean it. */
+function keepOf(change: Change, rules: TableRules, movedFrom: Place | undefined): Keep | undefined {
+  if (change.operation !== 'update' || rules.keepOnNull.size === 0) return undefined
+  const columns = [...rules.keepOnNull].filter(column => (current(change, column) ?? 'null') === 'null')
+  return columns.length === 0 ? undefined : { columns, movedFrom }
 }
 
-function parses(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return text.isWellFormed()
-  } catch {
-    return false
+/** Whether the row may have columns of the before-image beside its own; asked of every record, so by the first letter. */
+function hasPrefixed({ text, row }: Change, prefix: string): boolean {
+  if (prefix === '') return false
+  const { members } = row
+  const first = prefix.charCodeAt(0)
+  for (let at = 0; at < members.length; at += 4) {
+    const start = Math.abs(members[at]!)
+    if (text.charCodeAt(start) === first && text.startsWith(prefix, start)) return true
   }
+  return false
+}
+
+type DocumentText = { kind: 'document'; text: string } | { kind: 'broken'; column: string }
+
+/** The row's own text, changed only where the table file asks for it. */
+function documentText(
+  change: Change,
+  rules: TableRules,
+  context: DecideContext,
+  hasBeforeImage: boolean,
+): DocumentText {
+  const { text, row } = change
+  if (rules.columns.size === 0 && rules.excluded.size === 0 && !hasBeforeImage)
+    return { kind: 'document', text: onOneLine(text.slice(row.start, row.end)) }
+  const changes = new Map<number, string | undefined>()
+  for (const [name, { type, onBroken }] of rules.columns) {
+    const at = find(text, row.members, name)
+    if (at < 0) continue
+    const token = tokenAt(text, row.members, at)
+    const value = converted(token, type, context.parseArray)
+    if (value === token) continue
+    const sibling = `${name}_text`
+    if (value !== undefined) changes.set(at, value)
+    else if (onBroken === 'text' && find(text, row.members, sibling) < 0)
+      changes.set(at, `null,${JSON.stringify(sibling)}:${token}`)
+    else return { kind: 'broken', column: name }
+  }
+  for (const name of rules.excluded) {
+    const at = find(text, row.members, name)
+    if (at >= 0) changes.set(at, undefined)
+  }
+  if (hasBeforeImage) {
+    for (const at of each(row.members)) if (isBeforeImage(change, at, context)) changes.set(at, undefined)
+  }
+  return { kind: 'document', text: onOneLine(withChanges(text, row, changes)) }
+}
+
+/** A column of the before-image names one of the row behind its prefix; any other column is the row's own. */
+function isBeforeImage({ text, row }: Change, at: number, { beforeImagePrefix }: DecideContext): boolean {
+  const name = nameAt(text, row.members, at)
+  return (
+    name.startsWith(beforeImagePrefix) && find(text, row.members, name.slice(beforeImagePrefix.length)) >= 0
+  )
 }

@@ -1,98 +1,47 @@
 /**
- * JSON as text: where the members of an object stand, how deep it goes, how it looks on one line.
+ * JSON as text: its members by name, its strings, changes to some of its values. A document is the row's own text, so
+ * nothing here builds values: a number stays the digits it came with.
  *
- * A document is the row's own text, so nothing here builds values: a number stays the digits it came with.
- * Every function but `looksBounded` asks for text that `JSON.parse` has accepted; on other text the answer is
- * meaningless, never an endless loop. All loops are iterative, so depth costs no stack.
+ * Everything here is for text that `scan` has accepted.
  */
+import { type Members, type ObjectText, type ScanFault, type ScanLimits, scanText } from './json-scan.ts'
 
-/** A member of an object: its name, and where its value stands in the text (`end` is exclusive). */
-export type Member = { name: string; start: number; end: number }
+/** Numbers a member takes in `Members`. */
+const STEP = 4
 
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-const COMMA = 0x2c
-const OPEN_BRACE = 0x7b
-const CLOSE_BRACE = 0x7d
-const OPEN_BRACKET = 0x5b
-const CLOSE_BRACKET = 0x5d
-
-function isSpace(code: number): boolean {
-  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
-}
-
-function isNumberPart(code: number): boolean {
-  return (
-    (code >= 0x30 && code <= 0x39) ||
-    code === 0x2e ||
-    code === 0x2d ||
-    code === 0x2b ||
-    code === 0x65 ||
-    code === 0x45
-  )
-}
-
-function afterSpace(text: string, at: number): number {
-  while (at < text.length && isSpace(text.charCodeAt(at))) at++
-  return at
-}
-
-/** @param at of the opening quote; the answer is behind the closing one */
-function afterString(text: string, at: number): number {
-  for (let i = at + 1; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if (code === BACKSLASH) i++
-    else if (code === QUOTE) return i + 1
+/** Where in `members` the last member of a name stands (as JSON.parse would have it); -1 when there is none. */
+export function find(text: string, members: Members, name: string): number {
+  const { length } = name
+  for (let at = members.length - STEP; at >= 0; at -= STEP) {
+    const start = members[at]!
+    const isIt =
+      start < 0
+        ? nameAt(text, members, at) === name
+        : members[at + 1]! - start === length && text.startsWith(name, start)
+    if (isIt) return at
   }
-  return text.length
+  return -1
 }
 
-function afterValue(text: string, at: number): number {
-  const first = text.charCodeAt(at)
-  if (first === QUOTE) return afterString(text, at)
-  if (first !== OPEN_BRACE && first !== OPEN_BRACKET) {
-    let i = at
-    for (; i < text.length; i++) {
-      const code = text.charCodeAt(i)
-      if (code === COMMA || code === CLOSE_BRACE || code === CLOSE_BRACKET || isSpace(code)) break
-    }
-    return i
-  }
-  let depth = 0
-  for (let i = at; i < text.length; ) {
-    const code = text.charCodeAt(i)
-    if (code === QUOTE) {
-      i = afterString(text, i)
-      continue
-    }
-    i++
-    if (code === OPEN_BRACE || code === OPEN_BRACKET) depth++
-    else if ((code === CLOSE_BRACE || code === CLOSE_BRACKET) && --depth === 0) return i
-  }
-  return text.length
+export function nameAt(text: string, members: Members, at: number): string {
+  return stringAt(text, Math.abs(members[at]!) - 1, members[at + 1]! + 1)
 }
 
-/**
- * The members of the object that begins at `at`, in wire order, duplicates included.
- *
- * @returns undefined when what stands there is not an object
- */
-export function members(text: string, at = 0): Member[] | undefined {
-  let i = afterSpace(text, at)
-  if (text.charCodeAt(i) !== OPEN_BRACE) return undefined
-  const found: Member[] = []
-  i = afterSpace(text, i + 1)
-  while (i < text.length && text.charCodeAt(i) === QUOTE) {
-    const nameEnd = afterString(text, i)
-    const name = stringAt(text, i, nameEnd)
-    const start = afterSpace(text, afterSpace(text, nameEnd) + 1)
-    const end = afterValue(text, start)
-    found.push({ name, start, end })
-    i = afterSpace(text, end)
-    if (text.charCodeAt(i) !== COMMA) break
-    i = afterSpace(text, i + 1)
-  }
-  return found
+/** The value as it is written. */
+export function tokenAt(text: string, members: Members, at: number): string {
+  return text.slice(members[at + 2], members[at + 3])
+}
+
+/** The string a member's value stands for; undefined when it is none or missing. */
+export function stringOf(text: string, members: Members, name: string): string | undefined {
+  const at = find(text, members, name)
+  if (at < 0 || text[members[at + 2]!] !== '"') return undefined
+  return stringAt(text, members[at + 2]!, members[at + 3]!)
+}
+
+/** All members, first to last, as indexes into `members`. */
+export function* each(members: Members): Generator<number> {
+  for (let at = 0; at < members.length; at += STEP) yield at
 }
 
 /** The string a JSON string token stands for. A token without a backslash is its own content. */
@@ -101,47 +50,68 @@ export function stringAt(text: string, start: number, end: number): string {
   return inner.includes('\\') ? (JSON.parse(text.slice(start, end)) as string) : inner
 }
 
-/**
- * Whether text keeps the two limits that protect OpenSearch: nesting (deep JSON ends a node with a stack overflow)
- * and the length of one number. Safe on any text, also on text that is not JSON.
- */
-export function looksBounded(
-  text: string,
-  limits: { depthMax: number; numberLengthMax: number },
-): 'ok' | 'too-deep' | 'number-too-long' {
-  let depth = 0
-  let digits = 0
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if (code === QUOTE) {
-      i = afterString(text, i) - 1
-      digits = 0
-    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
-      digits = 0
-      if (++depth > limits.depthMax) return 'too-deep'
-    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
-      digits = 0
-      depth--
-    } else if (isNumberPart(code)) {
-      if (++digits > limits.numberLengthMax) return 'number-too-long'
-    } else digits = 0
-  }
-  return 'ok'
-}
-
 /** The same JSON on one line. Needed because a line break ends a document in a bulk body; inside strings none can stand. */
 export function onOneLine(text: string): string {
-  if (!/[\n\r\t]/.test(text)) return text
-  let out = ''
-  let from = 0
-  for (let i = 0; i < text.length; ) {
-    const code = text.charCodeAt(i)
-    if (code === QUOTE) i = afterString(text, i)
-    else if (isSpace(code)) {
-      out += text.slice(from, i)
-      i = afterSpace(text, i)
-      from = i
-    } else i++
+  if (!text.includes('\n') && !text.includes('\r') && !text.includes('\t')) return text
+  return text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|[ \n\r\t]+/g, token => (token[0] === '"' ? token : ''))
+}
+
+/** The members of an object given as text of its own. @throws when it is none */
+export function objectOf(text: string): ObjectText {
+  const scanned = scanText(text, { depthMax: 30, numberLengthMax: Number.POSITIVE_INFINITY })
+  if (typeof scanned === 'string' || !scanned.top) throw new Error('expected the text of a JSON object')
+  return { start: 0, end: text.length, members: scanned.top }
+}
+
+/** The elements of an array, each as its own text. @param text of an array that is already proved */
+export function elementsOf(text: string): string[] {
+  const elements: string[] = []
+  let depth = 0
+  let start = 0
+  // Strings, and what opens, parts and closes.
+  for (const { 0: token, index } of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{},]/g)) {
+    if (token === '[' || token === '{') {
+      if (++depth === 1) start = index + 1
+    } else if (depth === 1 && (token === ',' || token === ']')) {
+      const element = text.slice(start, index).trim()
+      if (element !== '') elements.push(element)
+      start = index + 1
+      if (token === ']') depth--
+    } else if (token === ']' || token === '}') depth--
   }
-  return out + text.slice(from)
+  return elements
+}
+
+/** Why a text is no JSON value within the limits; undefined when it is one. */
+export function faultOf(text: string, limits: ScanLimits): ScanFault | undefined {
+  const scanned = scanText(text, limits)
+  return typeof scanned === 'string' ? scanned : undefined
+}
+
+/**
+ * The text of an object with some of its values replaced (`undefined`: the member removed).
+ *
+ * @param changes by index into the members
+ */
+export function withChanges(
+  text: string,
+  object: ObjectText,
+  changes: ReadonlyMap<number, string | undefined>,
+): string {
+  const { members } = object
+  let out = ''
+  let from = object.start
+  for (const at of [...changes.keys()].sort((a, b) => a - b)) {
+    const value = changes.get(at)
+    if (value !== undefined) {
+      out += text.slice(from, members[at + 2]) + value
+      from = members[at + 3]!
+      continue
+    }
+    out += text.slice(from, Math.abs(members[at]!) - 1)
+    const isLast = at + STEP >= members.length
+    from = isLast ? members[at + 3]! : Math.abs(members[at + STEP]!) - 1
+    if (isLast) out = out.replace(/,[ \n\r\t]*$/, '')
+  }
+  return out + text.slice(from, object.end)
 }

@@ -9,7 +9,7 @@
  * Nothing here waits for ever: a delete waits for a write of the same record, and of two such records the later one's
  * writes are the newest of both documents (proved by the property test beside this file).
  */
-import type { Write } from './document.ts'
+import type { Place, Write } from './document.ts'
 
 export type Outcome = 'indexed' | 'deleted' | 'superseded' | 'dead_lettered'
 
@@ -36,6 +36,8 @@ export type Page = {
   open: number[]
   outcomes: (Outcome | 'skipped' | undefined)[]
   unsettled: number
+  /** How many writes keep values of the document as it was. */
+  keeps: number
 }
 
 export function emptyPage(records: number): Page {
@@ -44,6 +46,7 @@ export function emptyPage(records: number): Page {
     open: new Array(records).fill(0),
     outcomes: new Array(records).fill(undefined),
     unsettled: records,
+    keeps: 0,
   }
 }
 
@@ -72,6 +75,7 @@ export function addWrites(
     else if (isBelow(version, chain.at(-1)!.version)) insertInOrder(chain, op)
     else chain.push(op)
     page.open[record]!++
+    if (write.keep) page.keeps++
     after = op
   }
 }
@@ -82,12 +86,13 @@ function insertInOrder(chain: Op[], op: Op): void {
   chain.splice(at, 0, op)
 }
 
-function isBelow(version: string, other: string): boolean {
+/** Versions are decimal numbers of up to 19 digits. */
+export function isBelow(version: string, other: string): boolean {
   return version.length === other.length ? version < other : version.length < other.length
 }
 
-export function documentKey(write: Write): string {
-  return `${write.index}\n${write.id}`
+export function documentKey({ index, id }: Place): string {
+  return `${index}\n${id}`
 }
 
 /**

@@ -1,17 +1,47 @@
-/** What is known of a source table: its key, its index, how DMS partitions it, which columns are JSON. */
+/** What is known of a source table: its key, its index, how DMS partitions it, what becomes of its columns. */
+import type { Column } from './column.ts'
 
 export type Partition = 'table' | 'key'
+
+/** `mirror`: the document follows the row. `append`: rows are only ever added. `skip`: the table is not wanted. */
+export type Mode = 'mirror' | 'append' | 'skip'
 
 export type TableRules = {
   /** `schema.table` as the source spells it. */
   name: string
-  /** Whether the table file names it; rules of a table it does not name are the defaults. */
+  /** Whether the table file names it, itself or by a pattern; rules of a table it does not name are the defaults. */
   isNamed: boolean
-  key: string[]
+  mode: Mode
+  key: readonly string[]
+  /** Put before every id, so that tables which share an index cannot meet in one document. */
+  idPrefix: string
   index: string
+  /** Key column whose value routes the document to a shard of the index. */
+  routing: string | undefined
   partition: Partition
-  /** Columns whose text is JSON and becomes part of the document as JSON. */
-  jsonColumns: ReadonlySet<string>
+  /** Columns whose value changes on its way. */
+  columns: ReadonlyMap<string, Column>
+  /** Columns that are left out of the document. */
+  excluded: ReadonlySet<string>
+  /** Columns of which an update without a value says nothing: unchanged TOAST arrives as null or not at all. */
+  keepOnNull: ReadonlySet<string>
+}
+
+/** The rules of a table nobody names: key `id`, one lineage, values as they came. */
+export function defaultRules(schema: string, table: string): TableRules {
+  return {
+    name: `${schema}.${table}`,
+    isNamed: false,
+    mode: 'mirror',
+    key: ['id'],
+    idPrefix: '',
+    index: defaultIndex(schema, table),
+    routing: undefined,
+    partition: 'table',
+    columns: new Map(),
+    excluded: new Set(),
+    keepOnNull: new Set(),
+  }
 }
 
 /** `{schema}_{table}` in lower case, dots as underscores. */

@@ -4,6 +4,18 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 /** Series that live as long as a shard is held. */
 const SHARD_LABEL = ['shard'] as const
 
+/** Operations of control records by DMS's guide: a label must not grow with what a stream says. */
+const CONTROL_OPERATIONS = new Set([
+  'create-table',
+  'drop-table',
+  'rename-table',
+  'change-columns',
+  'add-column',
+  'drop-column',
+  'rename-column',
+  'column-type-change',
+])
+
 export function serviceMetrics(build: { version: string; workerId: string }) {
   const registry = new Registry()
   const registers = [registry]
@@ -50,6 +62,17 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
     name: 'cdc_records_skipped_total',
     help: 'Records skipped by rule, by reason.',
     labelNames: ['reason'],
+    registers,
+  })
+  const controls = new Counter({
+    name: 'cdc_control_records_total',
+    help: 'Control records of DMS, skipped, by operation.',
+    labelNames: ['operation'],
+    registers,
+  })
+  const keptColumnsUnknown = new Counter({
+    name: 'cdc_kept_columns_unknown_total',
+    help: 'Updates whose keepOnNull columns stay without a value because their document was not there.',
     registers,
   })
   const deadLetters = new Counter({
@@ -260,6 +283,9 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
       settled: (shard: string, outcome: string, records: number): void =>
         settled.inc({ shard, outcome }, records),
       skipped: (reason: string, records: number): void => skipped.inc({ reason }, records),
+      control: (operation: string, records: number): void =>
+        controls.inc({ operation: CONTROL_OPERATIONS.has(operation) ? operation : 'other' }, records),
+      keptColumnsUnknown: (updates: number): void => keptColumnsUnknown.inc(updates),
       deadLetters: (reason: string, letters: number): void => deadLetters.inc({ reason }, letters),
       retries: (reason: string, actions: number): void => retries.inc({ reason }, actions),
       fenceJumped(shard: string, fenceOfTenure: number): void {

@@ -2,23 +2,22 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decode } from '../../src/core/change.ts'
+import type { Column } from '../../src/core/column.ts'
 import { type DecideContext, type Decision, decide, documentId } from '../../src/core/document.ts'
-import type { TableRules } from '../../src/core/table.ts'
+import { defaultRules, type TableRules } from '../../src/core/table.ts'
+import { noTableFile } from '../../src/table-file.ts'
+import { decideContext } from '../../src/tables.ts'
 
 const sha256Hex = (text: string) => createHash('sha256').update(text).digest('hex')
 const md5 = (text: string) => BigInt(`0x${createHash('md5').update(text).digest('hex')}`)
 
 function rules(given: Partial<TableRules> = {}): TableRules {
-  return {
-    name: 'public.t',
-    isNamed: true,
-    key: ['id'],
-    index: 'public_t',
-    partition: 'table',
-    jsonColumns: new Set(),
-    ...given,
-  }
+  return { ...defaultRules('public', 't'), isNamed: true, ...given }
 }
+
+const json: ReadonlyMap<string, Column> = new Map([
+  ['j', { type: { kind: 'json' }, onBroken: 'dead-letter' }],
+])
 
 function decided(
   record: string | Uint8Array,
@@ -28,10 +27,13 @@ function decided(
 ) {
   const bytes = typeof record === 'string' ? new TextEncoder().encode(record) : record
   return decide(decode(bytes), partitionKey, {
+    ...decideContext({
+      file: noTableFile,
+      indexPatterns: ['*'],
+      onUnknownTable: 'hold',
+      beforeImagePrefix: 'BI_',
+    }),
     rulesOf: () => ({ kind: 'rules', rules: rules(given) }),
-    onUnknownTable: 'hold',
-    sha256Hex,
-    md5,
     range: { start: 0n, end: 2n ** 128n - 1n },
     ...context,
   })
@@ -75,7 +77,7 @@ describe('the document is the row, digit for digit', () => {
   })
 
   test('the text of a JSON column becomes JSON, its digits kept; SQL NULL stays null', () => {
-    const given = { jsonColumns: new Set(['j']) }
+    const given = { columns: json }
     const row = '{"id":1,"j":"{\\"big\\": 12345678901234567890, \\"s\\":\\"a\\\\nb\\"}","k":"{\\"x\\":1}"}'
     const document = '{"id":1,"j":{"big": 12345678901234567890, "s":"a\\nb"},"k":"{\\"x\\":1}"}'
     expect(writes(decided(record('insert', row), given))).toMatchObject([{ document }])
@@ -89,18 +91,16 @@ describe('the document is the row, digit for digit', () => {
 
   test('a line break inside a JSON column does not end the document', () => {
     const decision = decided(record('insert', '{"id":1,"j":"{\\n \\"a\\": 1}"}'), {
-      jsonColumns: new Set(['j']),
+      columns: json,
     })
     expect(writes(decision)).toMatchObject([{ document: '{"id":1,"j":{"a":1}}' }])
   })
 
   test('a JSON column that does not hold JSON, or too deep, is a dead letter', () => {
-    const given = { jsonColumns: new Set(['j']) }
-    expect(letterOf(decided(record('insert', '{"id":1,"j":"{\\"cut"}'), given))).toBe(
-      'json-column-unreadable',
-    )
+    const given = { columns: json }
+    expect(letterOf(decided(record('insert', '{"id":1,"j":"{\\"cut"}'), given))).toBe('column-unreadable')
     const deep = JSON.stringify(`${'['.repeat(20)}${']'.repeat(20)}`)
-    expect(letterOf(decided(record('insert', `{"id":1,"j":${deep}}`), given))).toBe('json-column-unreadable')
+    expect(letterOf(decided(record('insert', `{"id":1,"j":${deep}}`), given))).toBe('column-unreadable')
   })
 })
 
@@ -233,7 +233,7 @@ describe('what is not a row', () => {
   test('control records are skipped whatever they say, before any other check', () => {
     const control =
       '{"control":{},"metadata":{"timestamp":"2025-06-21T12:06:50.209026Z","record-type":"control","operation":"drop-table","partition-key-type":"task-id","schema-name":"public","table-name":"films"}}\n'
-    expect(decided(control)).toMatchObject({ kind: 'skip', reason: 'control' })
+    expect(decided(control)).toMatchObject({ kind: 'control', operation: 'drop-table', misfits: [] })
   })
 
   test('tables of DMS itself are skipped', () => {

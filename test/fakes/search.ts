@@ -28,6 +28,9 @@ export function fakeSearch() {
         [...documents].flatMap(([key, { document }]) => (document === undefined ? [] : [[key, document]])),
       ),
     apply,
+    async documents(places: readonly { index: string; id: string }[]): Promise<(string | undefined)[]> {
+      return places.map(({ index, id }) => documents.get(`${index}/${id}`)?.document)
+    },
     async bulk(body: string): Promise<BulkAnswer> {
       const actions = actionsOf(body)
       requests.push(actions.map(({ kind, key }) => `${kind} ${key}`))

@@ -1,12 +1,12 @@
 /** The production worker, consumer and writer on models of everything outside, with time that moves by hand. */
-import { createHash } from 'node:crypto'
 import { bulkWriter } from '../../src/bulk-writer.ts'
 import type { OnUnknownTable } from '../../src/core/document.ts'
 import type { SealedLetter } from '../../src/core/letter.ts'
 import type { BulkAnswer } from '../../src/core/outcome.ts'
 import { readBudget } from '../../src/read-budget.ts'
 import { consumeShard } from '../../src/shard-consumer.ts'
-import { parseTables, tableRules } from '../../src/tables.ts'
+import { noTableFile, parseTableFile } from '../../src/table-file.ts'
+import { decideContext } from '../../src/tables.ts'
 import { worker } from '../../src/worker.ts'
 import { fakeClock } from './clock.ts'
 import { fakeLeaseTable } from './lease-table.ts'
@@ -65,9 +65,11 @@ export function fakeWorld(options: { shards?: number } = {}) {
       monotonic: time.clock.monotonic,
       onRequest: () => {},
     })
-    const rulesOf = tableRules({
-      named: given.tables ? parseTables(given.tables, 'tables.yaml') : new Map(),
+    const context = decideContext({
+      file: given.tables ? parseTableFile(given.tables, 'tables.yaml') : noTableFile,
       indexPatterns: ['public_*'],
+      onUnknownTable: given.onUnknownTable ?? 'hold',
+      beforeImagePrefix: 'BI_',
     })
     let socketsDestroyed = 0
     const me = worker(
@@ -85,6 +87,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
               open: stream.open,
               read: (iterator, limit) => stream.read(iterator, limit),
               write: writer.write,
+              documents: search.documents,
               sendLetters: async sealed => {
                 if (faults.queueAway) throw new Error('the queue is away')
                 letters.push(...sealed)
@@ -92,12 +95,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
               leases: async () => (await table.list()).leases,
               createChildren: me.createChildren,
               budget: readBudget(100_000_000),
-              context: {
-                rulesOf,
-                onUnknownTable: given.onUnknownTable ?? 'hold',
-                sha256Hex: text => createHash('sha256').update(text).digest('hex'),
-                md5: text => BigInt(`0x${createHash('md5').update(text).digest('hex')}`),
-              },
+              context,
               clock: time.clock,
               random: () => 0.5,
               log: logger,
@@ -116,6 +114,8 @@ export function fakeWorld(options: { shards?: number } = {}) {
                 settled: (_shard, outcome, records) =>
                   counts.settled.set(outcome, (counts.settled.get(outcome) ?? 0) + records),
                 skipped: () => {},
+                control: () => {},
+                keptColumnsUnknown: () => {},
                 deadLetters: () => {},
                 retries: () => {},
                 latency: () => {},
@@ -137,6 +137,8 @@ export function fakeWorld(options: { shards?: number } = {}) {
               limit: 100,
               checkpointMs: 0,
               heldRetryMs: 30_000,
+              beforeImage: 'before-image',
+              keptMax: 200,
               recordBytesMax: 1_000_000,
               retry: { firstMs: 100, maxMs: 1000 },
             },

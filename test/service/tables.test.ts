@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { parseTables, tableRules } from '../../src/tables.ts'
+import { noTableFile, parseTableFile } from '../../src/table-file.ts'
+import { tableRules } from '../../src/tables.ts'
 
 function faults(text: string): string {
   try {
-    parseTables(text, 'tables.yaml')
+    parseTableFile(text, 'tables.yaml')
     return ''
   } catch (error) {
     return (error as Error).message
@@ -12,19 +13,24 @@ function faults(text: string): string {
 
 describe('table file', () => {
   test('a table gets what the file says and the defaults for the rest', () => {
-    const tables = parseTables(
-      'tables:\n  public.order_items: { key: [order_id, line], partition: key, columns: { a: jsonb } }\n  Public.Users:\n',
+    const tables = parseTableFile(
+      'tables:\n  public.order_items: { key: [order_id, line], partition: key, columns: { a: jsonb, b: text } }\n  Public.Users:\n',
       'f',
     )
-    expect(tables.get('public.order_items')).toEqual({
+    expect(tables.rulesOf('public', 'order_items')).toEqual({
       name: 'public.order_items',
       isNamed: true,
       key: ['order_id', 'line'],
       index: 'public_order_items',
       partition: 'key',
-      jsonColumns: new Set(['a']),
+      columns: new Map([['a', { type: { kind: 'json' }, onBroken: 'dead-letter' }]]),
+      mode: 'mirror',
+      idPrefix: '',
+      routing: undefined,
+      excluded: new Set(),
+      keepOnNull: new Set(),
     })
-    expect(tables.get('Public.Users')).toMatchObject({
+    expect(tables.rulesOf('Public', 'Users')).toMatchObject({
       key: ['id'],
       index: 'public_users',
       partition: 'table',
@@ -33,14 +39,14 @@ describe('table file', () => {
 
   test('every mistake is reported with its place', () => {
     const found = faults(
-      'tables:\n  orders: {}\n  public.a: { key: id, partition: hash, colour: red, columns: { x: integer } }\n  public.b: { index: B }\nother: 1\n',
+      'tables:\n  orders: {}\n  public.a: { key: id, partition: hash, colour: red, columns: { x: integer } }\n  public.b: { index: B, columns: { x: intger } }\nother: 1\n',
     )
     for (const part of [
       'tables.orders: expected `schema.table`',
       'tables.public.a.key:',
       'tables.public.a.partition:',
       'tables.public.a.colour: unknown',
-      'tables.public.a.columns.x:',
+      'tables.yaml:4: tables.public.b.columns.x: unknown type "intger"',
       'tables.public.b.index:',
       'other: unknown',
     ]) {
@@ -49,13 +55,13 @@ describe('table file', () => {
   })
 
   test('text that is not YAML, or has no tables, is refused', () => {
-    expect(faults('{')).toContain('tables.yaml is not YAML')
+    expect(faults('{')).toContain('tables.yaml:1: not YAML')
     expect(faults('')).toContain('expected one member `tables`')
   })
 
   test('two tables of one index are refused, in the file and as they are met', () => {
     expect(faults('tables:\n  a.b_c: {}\n  a_b.c: {}\n')).toContain('also that of a.b_c')
-    const rulesOf = tableRules({ named: new Map(), indexPatterns: ['*'] })
+    const rulesOf = tableRules({ file: noTableFile, indexPatterns: ['*'] })
     expect(rulesOf('a', 'b_c').kind).toBe('rules')
     expect(rulesOf('a_b', 'c')).toMatchObject({
       kind: 'hold',
@@ -64,7 +70,7 @@ describe('table file', () => {
   })
 
   test('an index no pattern of the template covers holds the shard', () => {
-    const rulesOf = tableRules({ named: new Map(), indexPatterns: ['public_*'] })
+    const rulesOf = tableRules({ file: noTableFile, indexPatterns: ['public_*'] })
     expect(rulesOf('sales', 'orders')).toMatchObject({
       kind: 'hold',
       hold: { reason: 'index-without-template' },
@@ -72,7 +78,7 @@ describe('table file', () => {
   })
 
   test('a name OpenSearch would refuse is a dead letter', () => {
-    expect(tableRules({ named: new Map(), indexPatterns: ['*'] })('public', 'a b')).toMatchObject({
+    expect(tableRules({ file: noTableFile, indexPatterns: ['*'] })('public', 'a b')).toMatchObject({
       kind: 'letter',
       letter: { reason: 'illegal-index-name' },
     })

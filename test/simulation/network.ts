@@ -6,6 +6,7 @@
  * Date header. One bulk request is not one moment: each of its items lands on its own, some twice, some much later.
  */
 
+import type { Place } from '../../src/core/document.ts'
 import type { BulkAnswer, Item } from '../../src/core/outcome.ts'
 import type { StreamPage } from '../../src/core/stream.ts'
 import type { LeaseTable } from '../../src/worker.ts'
@@ -220,6 +221,9 @@ export function indexClient(
         }
       })
     },
+    /** A reading is of the moment it arrives; its answer may come late, or never. */
+    documents: (places: readonly Place[]) =>
+      self.call(() => index.documents(places), fateOf(chance, weather.roughness(), timeoutMs * 2), timeoutMs),
     destroySockets(): void {
       for (const cut of [...open]) cut()
     },

@@ -1,9 +1,9 @@
 /** One process of the production service, put together as `run` does it, on the models and with the simulated network. */
-import { createHash } from 'node:crypto'
 import { bulkWriter } from '../../src/bulk-writer.ts'
 import { readBudget } from '../../src/read-budget.ts'
 import { type ConsumerParts, consumeShard } from '../../src/shard-consumer.ts'
-import { parseTables, tableRules } from '../../src/tables.ts'
+import { parseTableFile } from '../../src/table-file.ts'
+import { decideContext } from '../../src/tables.ts'
 import type { Tenure } from '../../src/tenure.ts'
 import type { LeaseTable } from '../../src/worker.ts'
 import { worker } from '../../src/worker.ts'
@@ -41,7 +41,7 @@ export type Outside = {
 
 export type RunningService = { self: SimulatedProcess; drain: () => void; isDone: () => boolean }
 
-const named = parseTables(TABLE_FILE, 'tables.yaml')
+const file = parseTableFile(TABLE_FILE, 'tables.yaml')
 
 export function startService(
   outside: Outside,
@@ -71,18 +71,19 @@ export function startService(
     onRequest: () => {},
   })
   const budget = readBudget(100_000_000)
-  const context: ConsumerParts['context'] = {
-    rulesOf: tableRules({ named, indexPatterns: ['public_*'] }),
+  const context: ConsumerParts['context'] = decideContext({
+    file,
+    indexPatterns: ['public_*'],
     onUnknownTable: 'hold',
-    sha256Hex: text => createHash('sha256').update(text).digest('hex'),
-    md5: text => BigInt(`0x${createHash('md5').update(text).digest('hex')}`),
-  }
+    beforeImagePrefix: 'BI_',
+  })
   const consumerParts = patches.reduce<ConsumerParts>(
     (inner, { consumer: patch }) => patch?.(inner, self) ?? inner,
     {
       open: stream.open,
       read: stream.read,
       write: writer.write,
+      documents: search.documents,
       sendLetters: async sealed => {
         for (const { letter } of sealed) outside.letters.add(`${letter.index}/${letter.id}`)
       },
@@ -101,6 +102,8 @@ export function startService(
         checkpointed: () => {},
         settled: () => {},
         skipped: () => {},
+        control: () => {},
+        keptColumnsUnknown: () => {},
         deadLetters: () => {},
         retries: () => {},
         latency: () => {},
@@ -129,6 +132,9 @@ export function startService(
             limit: 6,
             checkpointMs: 100,
             heldRetryMs: 5000,
+            beforeImage: 'before-image',
+            // Fewer than a page has, so that pages are cut.
+            keptMax: 3,
             recordBytesMax: 1_000_000,
             retry: { firstMs: 50, maxMs: 400 },
           },

@@ -1,0 +1,108 @@
+/**
+ * Columns an update says nothing of (unchanged TOAST): where their values come from.
+ *
+ * The writes of a batch are walked oldest to newest. A value carries forward over updates without one; a delete forgets it;
+ * an insert or a load says NULL and means it. Only where nothing is carried is a document read, as it was before the batch:
+ * nothing of the batch has been sent then, and no other write of these documents is in flight.
+ *
+ * At a key change the row goes on under another id, so it is the old document that is carried from or read; the new id is
+ * read first, because on a replay the old one is gone and the new one has the value. A replay that has to delete the new
+ * document first cannot tell: such a record also needs a dead letter for the new id, settled by the source's row.
+ */
+import type { Place } from './document.ts'
+import { find, objectOf, tokenAt, withChanges } from './json-text.ts'
+import { documentKey, isBelow, type Op, type Page } from './page.ts'
+
+/** What an update still lacks: columns, and the documents to look for them in, first to last. */
+type Lack = { columns: readonly string[]; readings: readonly Place[] }
+
+export type Folded = {
+  /** Updates whose columns have to be read. */
+  lacking: ReadonlyMap<Op, Lack>
+  /** The documents to read, each once. */
+  readings: Place[]
+  /** Those of them whose key changed: each needs a letter for its new id. */
+  moved: Op[]
+}
+
+/** Carries values within the batch, into the documents of its writes. */
+export function foldKept(page: Page): Folded {
+  const lacking = new Map<Op, Lack>()
+  /** The newest state of each document that the batch has touched. */
+  const states = new Map<string, Op | 'deleted'>()
+  const ops = page.keeps === 0 ? [] : [...page.chains.values()].flat().sort(byAge)
+  for (const op of ops) {
+    const key = documentKey(op.write)
+    const lack = op.write.keep && carried(op, states, lacking)
+    if (lack && lack.columns.length > 0 && lack.readings.length > 0) lacking.set(op, lack)
+    states.set(key, op.write.kind === 'delete' ? 'deleted' : op)
+  }
+  const readings = new Map<string, Place>()
+  for (const lack of lacking.values())
+    for (const place of lack.readings) readings.set(documentKey(place), place)
+  return {
+    lacking,
+    readings: [...readings.values()],
+    moved: [...lacking.keys()].filter(op => op.write.keep!.movedFrom !== undefined),
+  }
+}
+
+/** Stream order; of one record the new half of a key change before the old. */
+function byAge(a: Op, b: Op): number {
+  if (a.version !== b.version) return isBelow(a.version, b.version) ? -1 : 1
+  if (a.record !== b.record) return a.record - b.record
+  return a.write.kind === b.write.kind ? 0 : a.write.kind === 'index' ? -1 : 1
+}
+
+function carried(op: Op, states: ReadonlyMap<string, Op | 'deleted'>, lacking: ReadonlyMap<Op, Lack>): Lack {
+  const { columns, movedFrom } = op.write.keep!
+  const { index, id, routing } = op.write
+  const here: Place = { index, id, routing }
+  const own = states.get(documentKey(here))
+  const before = movedFrom ? states.get(documentKey(movedFrom)) : own
+  const first = movedFrom && own === undefined ? [here] : []
+  if (before === 'deleted') return { columns, readings: first }
+  if (before === undefined) return { columns, readings: [...first, movedFrom ?? here] }
+  const inherited = lacking.get(before)
+  op.write = { ...op.write, document: withKept(op.write.document!, columns, before.write.document!) }
+  return {
+    columns: columns.filter(column => inherited?.columns.includes(column)),
+    readings: [...first, ...(inherited?.readings ?? [])],
+  }
+}
+
+/**
+ * Puts what was read into the documents.
+ *
+ * @param read the text of each document that was found, by `documentKey` of its place
+ * @returns how many updates found none: their columns stay without a value
+ */
+export function fillKept({ lacking }: Folded, read: ReadonlyMap<string, string>): number {
+  let unknown = 0
+  for (const [op, { columns, readings }] of lacking) {
+    const found = readings.map(place => read.get(documentKey(place))).find(text => text !== undefined)
+    if (found === undefined) unknown++
+    else op.write = { ...op.write, document: withKept(op.write.document!, columns, found) }
+  }
+  return unknown
+}
+
+/** The document with the columns' values from another state of its row; those that one does not have stay as they are. */
+export function withKept(document: string, columns: readonly string[], source: string): string {
+  const from = objectOf(source)
+  const into = objectOf(document)
+  const changes = new Map<number, string>()
+  let added = ''
+  for (const column of columns) {
+    const at = find(source, from.members, column)
+    const token = at < 0 ? 'null' : tokenAt(source, from.members, at)
+    if (token === 'null') continue
+    const place = find(document, into.members, column)
+    if (place >= 0) changes.set(place, token)
+    else added += `,${JSON.stringify(column)}:${token}`
+  }
+  const changed = withChanges(document, into, changes)
+  if (added === '') return changed
+  const isEmpty = into.members.length === 0
+  return `${changed.slice(0, changed.lastIndexOf('}'))}${isEmpty ? added.slice(1) : added}}`
+}

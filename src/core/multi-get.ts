@@ -1,0 +1,28 @@
+/** The answer to a multi-get, as text: a document's numbers must not pass a double. */
+import { elementsOf, find, objectOf, stringOf, tokenAt } from './json-text.ts'
+
+/**
+ * @param text of the answer, filtered to `docs.found`, `docs._source` and `docs.error.type`
+ * @param count of the documents asked for
+ * @returns the source of each, in the order asked for; undefined for one that is not there, or whose index is not
+ * @throws when the answer is another, or a document could not be read
+ */
+export function sourcesOf(text: string, count: number): (string | undefined)[] {
+  const docs = memberOf(text, 'docs')
+  const elements = docs?.startsWith('[') ? elementsOf(docs) : []
+  if (elements.length !== count)
+    throw new Error(`expected ${count} documents in the answer to a multi-get, found ${elements.length}`)
+  return elements.map(element => {
+    const error = memberOf(element, 'error')
+    const type = error?.startsWith('{') ? stringOf(error, objectOf(error).members, 'type') : error
+    if (type !== undefined && type !== 'index_not_found_exception')
+      throw new Error(`OpenSearch could not read a document: ${type}`)
+    return memberOf(element, 'found') === 'true' ? memberOf(element, '_source') : undefined
+  })
+}
+
+function memberOf(text: string, name: string): string | undefined {
+  const { members } = objectOf(text)
+  const at = find(text, members, name)
+  return at < 0 ? undefined : tokenAt(text, members, at)
+}

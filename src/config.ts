@@ -249,24 +249,31 @@ type Settings = typeof settings
 export type SettingName = keyof Settings
 export type Config = { [Name in SettingName]: Settings[Name] extends Row<infer Value> ? Value : never }
 
-/** @throws ConfigError that names every mistake */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+/**
+ * @param names of the settings that are read; all by default
+ * @throws ConfigError that names every mistake
+ */
+export function readConfig<Name extends SettingName = SettingName>(
+  env: Readonly<Record<string, string | undefined>>,
+  names: readonly Name[] = Object.keys(settings) as Name[],
+): Pick<Config, Name> {
   const faults: string[] = []
-  const entries = Object.entries(settings).map(([name, row]) => {
+  const entries = names.map(name => {
+    const row: Row<unknown> = settings[name]
     const given = env[name]
     if (given === undefined || given === '') {
       if (row.default === undefined) faults.push(`${name} is not set. ${row.help}`)
       return [name, row.default]
     }
     const value = row.read(given)
-    if (typeof value === 'object' && 'fault' in value) {
+    if (typeof value === 'object' && value !== null && 'fault' in value) {
       const shown = JSON.stringify(given.replace(/\/\/[^/]*@/, '//***@'))
       faults.push(`${name} is ${shown}: expected ${value.fault}. ${row.help}`)
     }
     return [name, value]
   })
   if (faults.length > 0) throw new ConfigError(faults.join('\n'))
-  return Object.fromEntries(entries) as Config
+  return Object.fromEntries(entries) as Pick<Config, Name>
 }
 
 function shownDefault(row: Row<unknown>): string {

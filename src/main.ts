@@ -1,18 +1,25 @@
 /** The command line. The only file that sees the process: arguments, environment, signals, exit code. */
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { pino, stdSerializers } from 'pino'
 import { bootstrap } from './commands/bootstrap.ts'
 import { run } from './commands/run.ts'
+import { TRANSFORM_HELP, TRANSFORM_SETTINGS, transform } from './commands/transform.ts'
 import { type Config, readConfig, settingsHelp, settingsTable } from './config.ts'
 import { ConfigError, OutsideError } from './errors.ts'
+import { tableFileSchema } from './table-file-schema.ts'
 
 const HELP = `Keeps OpenSearch indices equal to PostgreSQL tables, from AWS DMS records in a Kinesis stream.
 
 usage: node src/main.ts [command] [--help]
+       node src/main.ts --print-schema
 
   run        read the stream and write the indices until SIGTERM (default)
   bootstrap  put the index template; once before the first run, and after a change of the INDEX_ settings
+  transform  read records from standard input and print what would be written, to try a table file
   settings   print the table of settings as Markdown
+
+  --print-schema   print the JSON Schema of the table file (TABLE_FILE)
 
 exit codes: 0 done, 1 a fault in the program, 2 settings or usage, 3 something outside is missing or refuses for good
 
@@ -20,7 +27,7 @@ settings (environment variables; AWS region, credentials and endpoints by the AW
 ${settingsHelp()}
 `
 
-const COMMANDS = ['run', 'bootstrap', 'settings'] as const
+const COMMANDS = ['run', 'bootstrap', 'transform', 'settings'] as const
 
 function version(): string {
   const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -40,7 +47,11 @@ function stopSignals() {
 
 async function main(args: readonly string[]): Promise<void> {
   if (args.includes('--help') || args.includes('-h')) {
-    process.stdout.write(HELP)
+    process.stdout.write(args[0] === 'transform' ? TRANSFORM_HELP : HELP)
+    return
+  }
+  if (args.length === 1 && args[0] === '--print-schema') {
+    process.stdout.write(`${JSON.stringify(tableFileSchema, null, 2)}\n`)
     return
   }
   const [command = 'run', ...rest] = args
@@ -51,11 +62,25 @@ async function main(args: readonly string[]): Promise<void> {
     process.stdout.write(`${settingsTable()}\n`)
     return
   }
+  if (command === 'transform') {
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(0)
+      throw error
+    })
+    const summary = await transform(readConfig(process.env, TRANSFORM_SETTINGS), process.stdin, printed)
+    process.stderr.write(`${summary}\n`)
+    return
+  }
   const config: Config = readConfig(process.env)
   const log = pino({ level: config.LOG_LEVEL, serializers: { err: withoutValues } })
   const signals = stopSignals()
   if (command === 'bootstrap') await bootstrap(config, log, signals.drain)
   else await run(config, log, version(), signals)
+}
+
+/** Waits where the reader is slower. */
+async function printed(line: string): Promise<void> {
+  if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain')
 }
 
 /** Errors of OpenSearch's client carry the request and its answer: rows. Only name, message and stack are logged. */

@@ -24,6 +24,8 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          // Ten thousand cases of a property take seconds, more on a busy machine.
+          testTimeout: 60_000,
           root,
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.parts.test.ts', 'test/simulation/**', 'node_modules/**'],

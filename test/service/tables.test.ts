@@ -83,4 +83,65 @@ describe('table file', () => {
       letter: { reason: 'illegal-index-name' },
     })
   })
+
+  test('a table by its own name goes before patterns, of patterns the first that fits; names stand in for the index', () => {
+    const file = parseTableFile(
+      'tables:\n  public.part_1: { index: one }\n  public.part_*: { index: "parts_{table}", key: [a] }\n  public.*: { key: [b] }\n  "*.Log": { index: "{schema}-log", idPrefix: "{table}:" }\n',
+      'f',
+    )
+    expect(file.rulesOf('public', 'part_1')).toMatchObject({ index: 'one', key: ['id'] })
+    expect(file.rulesOf('public', 'part_2')).toMatchObject({ index: 'parts_part_2', key: ['a'] })
+    expect(file.rulesOf('public', 'other')).toMatchObject({ index: 'public_other', key: ['b'] })
+    expect(file.rulesOf('Sales', 'EU.Log')).toMatchObject({ index: 'sales-log', idPrefix: 'EU.Log:' })
+    expect(file.rulesOf('other', 'x')).toBeUndefined()
+  })
+
+  test('what contradicts itself is refused with its line', () => {
+    const found = faults(
+      [
+        'tables:',
+        '  public.a: { routing: b }',
+        '  public.b: { keepOnNull: [id, x], exclude: [x] }',
+        '  public.c: { mode: append, keepOnNull: [x] }',
+        '  public.d: { columns: { x: { type: text, as: text }, y: { type: boolean, onBroken: text } } }',
+        '  public.p*: { index: all }',
+        '  public.e: { columns: { x: { type: jsonb, onBroken: maybe } } }',
+        '  public.f: 7',
+      ].join('\n'),
+    )
+    for (const part of [
+      ':2: tables.public.a.routing: expected one of the key columns (id)',
+      ':3: tables.public.b.keepOnNull: id is a key column',
+      ':3: tables.public.b.keepOnNull: x is also in `exclude`',
+      ':4: tables.public.c.keepOnNull: a table of mode append',
+      ':5: tables.public.d.columns.x: `as` is for numeric',
+      ':5: tables.public.d.columns.y: `onBroken` is for json',
+      ':6: tables.public.p*.index: several tables can fit the pattern',
+      ':7: tables.public.e.columns.x.onBroken: expected one of dead-letter, text',
+      ':8: tables.public.f: expected an object or nothing',
+    ])
+      expect(found).toContain(part)
+  })
+
+  test('JSON is a table file as well, and a name used twice is a mistake', () => {
+    const file = parseTableFile('{"tables":{"public.a":{"key":["x"]}}}', 'f')
+    expect(file.rulesOf('public', 'a')).toMatchObject({ key: ['x'] })
+    expect(faults('tables:\n  public.a: {}\n  public.a: {}\n')).toContain('tables.yaml:3: not YAML')
+  })
+
+  test('tables may share an index when their id prefixes keep them apart, else the second one is held', () => {
+    const file = parseTableFile(
+      'tables: { "public.part_*": { index: public_parts, idPrefix: "{table}|" } }',
+      'f',
+    )
+    const rulesOf = tableRules({ file, indexPatterns: ['*'] })
+    expect(rulesOf('public', 'part_1').kind).toBe('rules')
+    expect(rulesOf('public', 'part_2').kind).toBe('rules')
+    expect(faults('tables: { a.x: { index: i, idPrefix: p }, a.y: { index: i, idPrefix: pq } }')).toContain(
+      'also that of a.x',
+    )
+    expect(faults('tables: { a.x: { index: i, idPrefix: "x:" }, a.y: { index: i, idPrefix: "y:" } }')).toBe(
+      '',
+    )
+  })
 })

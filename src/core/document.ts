@@ -7,6 +7,7 @@
 import type { Change, Control, Decoded, UnreadableReason } from './change.ts'
 import { converted, type ParseArray } from './column.ts'
 import { misfits } from './definition.ts'
+import type { Members } from './json-scan.ts'
 import { each, find, nameAt, onOneLine, stringAt, tokenAt, withChanges } from './json-text.ts'
 import { type HashRange, isInRange } from './shard.ts'
 import type { TableRules } from './table.ts'
@@ -122,7 +123,7 @@ export function decide(decoded: Decoded, partitionKey: string, context: DecideCo
   if (rules.mode === 'skip') return { kind: 'skip', reason: 'not-selected', table: rules.name }
 
   const isLoad = decoded.operation === 'load'
-  const isExpected = partitionOf(decoded.partitionKeyType) === rules.partition
+  const isExpected = isPartitionedBy(rules.partition, decoded.partitionKeyType)
   if (!isExpected && !isLoad) return { kind: 'hold', hold: partitionContradiction(decoded, rules) }
   if (rules.mode === 'append' && (decoded.operation === 'update' || decoded.operation === 'delete')) {
     const letter: Letter = { reason: 'append-only', detail: decoded.operation, index: rules.index }
@@ -201,12 +202,12 @@ export function settledBy(rules: TableRules, letter: Letter): Letter {
   return rules.keepOnNull.size === 0 ? letter : { ...letter, settle: 'source-row' }
 }
 
-function partitionOf(partitionKeyType: string): TableRules['partition'] | undefined {
-  return partitionKeyType === 'schema-table'
-    ? 'table'
-    : partitionKeyType === 'primary-key'
-      ? 'key'
-      : undefined
+/** Whether a record is partitioned as the table file says, as far as it tells. One constant keeps a table together as well. */
+function isPartitionedBy(partition: TableRules['partition'], partitionKeyType: string): boolean {
+  if (partitionKeyType === '') return true
+  return partition === 'key'
+    ? partitionKeyType === 'primary-key'
+    : partitionKeyType === 'schema-table' || partitionKeyType === 'constant'
 }
 
 function partitionContradiction(change: Change, rules: TableRules): Hold {
@@ -254,11 +255,15 @@ function current(change: Change, column: string): string | undefined {
 /** The value before the update: from the before-image, from a `BI_` column, else unchanged. An empty one means an unchanged key. */
 function previous(change: Change, column: string, prefix: string): string | undefined {
   const { text, before, row } = change
-  const at = find(text, before, column)
-  if (at >= 0) return tokenAt(text, before, at)
-  const prefixed = prefix === '' ? -1 : find(text, row.members, prefix + column)
-  const token = prefixed < 0 ? 'null' : tokenAt(text, row.members, prefixed)
-  return token === 'null' ? current(change, column) : token
+  const tokenIn = (members: Members, name: string) => {
+    const at = find(text, members, name)
+    return at < 0 ? 'null' : tokenAt(text, members, at)
+  }
+  // A key column is never null at the source: there it means that the before-image does not have it.
+  const image = tokenIn(before, column)
+  if (image !== 'null') return image
+  const prefixed = prefix === '' ? 'null' : tokenIn(row.members, prefix + column)
+  return prefixed === 'null' ? current(change, column) : prefixed
 }
 
 function keyOf(change: Change, rules: TableRules, tokenOf: TokenOf, context: DecideContext): Key {
@@ -372,15 +377,12 @@ function documentText(
     if (at >= 0) changes.set(at, undefined)
   }
   if (hasBeforeImage) {
-    for (const at of each(row.members)) if (isBeforeImage(change, at, context)) changes.set(at, undefined)
+    // A column of the before-image names one of the row behind its prefix; any other column is the row's own.
+    const names = [...each(row.members)].map(at => nameAt(text, row.members, at))
+    const known = new Set(names)
+    const { beforeImagePrefix: prefix } = context
+    for (const [n, name] of names.entries())
+      if (name.startsWith(prefix) && known.has(name.slice(prefix.length))) changes.set(4 * n, undefined)
   }
   return { kind: 'document', text: onOneLine(withChanges(text, row, changes)) }
-}
-
-/** A column of the before-image names one of the row behind its prefix; any other column is the row's own. */
-function isBeforeImage({ text, row }: Change, at: number, { beforeImagePrefix }: DecideContext): boolean {
-  const name = nameAt(text, row.members, at)
-  return (
-    name.startsWith(beforeImagePrefix) && find(text, row.members, name.slice(beforeImagePrefix.length)) >= 0
-  )
 }

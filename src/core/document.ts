@@ -132,38 +132,56 @@ export function decide(decoded: Decoded, partitionKey: string, context: DecideCo
 
   const hasBeforeImage = hasPrefixed(decoded, context.beforeImagePrefix)
   const key = keyOf(decoded, rules, current, context)
-  if (key.kind === 'letter') return unkeyed(key.letter, rules, context)
   const isMoved = decoded.operation === 'update' && (decoded.before.length > 0 || hasBeforeImage)
   const oldKey = isMoved ? keyOf(decoded, rules, previous, context) : key
-  if (oldKey.kind === 'letter') return { kind: 'letter', letter: oldKey.letter, table: rules.name }
+  if (key.kind === 'letter' && (oldKey.kind === 'letter' || key.letter.reason === 'no-key'))
+    return unkeyed(key.letter, rules, context)
 
-  const place = placeOf(key.parts, rules, context.sha256Hex)
+  const place = key.kind === 'key' ? placeOf(key.parts, rules, context.sha256Hex) : undefined
   const isBelowChanges = isLoad && !isExpected
-  if (decoded.operation === 'delete') {
+  if (place && decoded.operation === 'delete') {
     return written(rules, isBelowChanges, [writeOf('delete', place, undefined, undefined)], NO_LETTERS)
   }
-  const document = documentText(decoded, rules, context, hasBeforeImage)
-  if (document.kind === 'broken') {
-    const letter: Letter = { reason: 'column-unreadable', detail: `column ${document.column}`, ...place }
-    return { kind: 'letter', letter: settledBy(rules, letter), table: rules.name }
-  }
-  const oldPlace = isMoved ? placeOf(oldKey.parts, rules, context.sha256Hex) : place
-  const movedFrom = oldPlace.id === place.id ? undefined : oldPlace
-  const index = writeOf('index', place, document.text, keepOf(decoded, rules, movedFrom))
-  if (!movedFrom) return written(rules, isBelowChanges, [index], NO_LETTERS)
-  const remove = writeOf('delete', movedFrom, undefined, undefined)
-  if (rules.partition === 'table') return written(rules, false, [index, remove], NO_LETTERS)
+  const oldPlace =
+    isMoved && oldKey.kind === 'key' ? placeOf(oldKey.parts, rules, context.sha256Hex) : undefined
+  const movedFrom = oldPlace?.id === place?.id ? undefined : oldPlace
+  const index = indexOf(decoded, key, place, movedFrom, rules, context, hasBeforeImage)
+  if (!isMoved || (!movedFrom && oldKey.kind === 'key'))
+    return index.kind !== 'letter'
+      ? written(rules, isBelowChanges, [index], NO_LETTERS)
+      : { kind: 'letter', letter: index.letter, table: rules.name }
 
-  const isHome = homeTest(decoded, [key.parts, oldKey.parts], partitionKey, context)
-  const keyMoved = (foreign: Place): Letter => ({ reason: 'key-moved', settle: 'source-row', ...foreign })
-  const isNewHome = isHome(key.parts)
-  const isOldHome = isHome(oldKey.parts)
-  return written(
-    rules,
-    false,
-    [...(isNewHome ? [index] : []), ...(isOldHome ? [remove] : [])],
-    [...(isNewHome ? [] : [keyMoved(place)]), ...(isOldHome ? [] : [keyMoved(movedFrom)])],
-  )
+  // Each half by itself: what cannot be written of the one must not keep the other from being written.
+  const parts = [key, oldKey].flatMap(one => (one.kind === 'key' ? [one.parts] : []))
+  const isHome = rules.partition === 'table' ? () => true : homeTest(decoded, parts, partitionKey, context)
+  const writes: Write[] = []
+  const letters: Letter[] = []
+  const foreign = (at: Place): Letter => ({ reason: 'key-moved', settle: 'source-row', ...at })
+  if (index.kind === 'letter') letters.push(index.letter)
+  else if (key.kind === 'key' && isHome(key.parts)) writes.push(index)
+  else if (place) letters.push(foreign(place))
+  if (oldKey.kind === 'letter') letters.push(oldKey.letter)
+  else if (movedFrom && isHome(oldKey.parts)) writes.push(writeOf('delete', movedFrom, undefined, undefined))
+  else if (movedFrom) letters.push(foreign(movedFrom))
+  return written(rules, false, writes, letters)
+}
+
+/** The half of a change that writes the row, or why it cannot be written. */
+function indexOf(
+  change: Change,
+  key: Key,
+  place: Place | undefined,
+  movedFrom: Place | undefined,
+  rules: TableRules,
+  context: DecideContext,
+  hasBeforeImage: boolean,
+): Write | { kind: 'letter'; letter: Letter } {
+  if (key.kind === 'letter') return key
+  const document = documentText(change, rules, context, hasBeforeImage)
+  if (document.kind === 'document')
+    return writeOf('index', place!, document.text, keepOf(change, rules, movedFrom))
+  const letter: Letter = { reason: 'column-unreadable', detail: `column ${document.column}`, ...place }
+  return { kind: 'letter', letter: settledBy(rules, letter) }
 }
 
 const NO_LETTERS: readonly Letter[] = []

@@ -9,11 +9,12 @@ import type { Action } from './bulk-writer.ts'
 import { type Clock, untilAborted } from './clock.ts'
 import { backoffMs } from './core/backoff.ts'
 import { type DecideContext, type Hold, type Letter, type Place, settledBy } from './core/document.ts'
-import { type Folded, fillKept } from './core/keep.ts'
+import { fillKept } from './core/keep.ts'
 import type { Lease } from './core/lease.ts'
 import type { SealedLetter } from './core/letter.ts'
 import { type Answer, judge } from './core/outcome.ts'
 import {
+  addLetter,
   bury,
   buryLetter,
   documentKey,
@@ -23,7 +24,7 @@ import {
   sendable,
   settle,
 } from './core/page.ts'
-import { type Plan, plan } from './core/plan.ts'
+import { keptLetter, type Plan, plan } from './core/plan.ts'
 import { descendants } from './core/shard.ts'
 import type { StreamRecord } from './core/stream.ts'
 import { fenceOf, judgeConflict, LOAD_BELOW_CHANGES, versionsOf } from './core/version.ts'
@@ -47,7 +48,6 @@ export type PageWriterParts = {
     settled: (shardId: string, outcome: string, records: number) => void
     skipped: (reason: string, records: number) => void
     control: (operation: string, records: number) => void
-    keptColumnsUnknown: (updates: number) => void
     deadLetters: (reason: string, letters: number) => void
     retries: (reason: string, actions: number) => void
     latency: (seconds: readonly number[]) => void
@@ -111,22 +111,31 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     report(work, skipped)
   }
 
-  /** Reads what the updates of the work keep, until it is read. @returns false when halted */
-  async function readKept(folded: Folded, halt: AbortSignal): Promise<boolean> {
-    if (folded.readings.length === 0) return true
+  /**
+   * Reads what the updates of the work keep, until it is read. An update whose document is not there gets a letter: its
+   * columns are in the source, and nobody would know that they are missing here.
+   *
+   * @returns false when halted
+   */
+  async function readKept(work: Plan, halt: AbortSignal): Promise<boolean> {
+    const { readings } = work.folded
+    if (readings.length === 0) return true
     for (let attempt = 0; !halt.aborted; attempt++) {
       try {
-        const texts = await untilAborted(parts.documents(folded.readings), halt)
+        const texts = await untilAborted(parts.documents(readings), halt)
         if (!texts) return false
-        const found = folded.readings.flatMap((place, at): [string, string][] =>
+        const found = readings.flatMap((place, at): [string, string][] =>
           texts[at] === undefined ? [] : [[documentKey(place), texts[at]]],
         )
-        const unknown = fillKept(folded, new Map(found))
-        if (unknown > 0) metrics.keptColumnsUnknown(unknown)
+        for (const op of fillKept(work.folded, new Map(found))) {
+          if (work.folded.moved.includes(op)) continue
+          addLetter(work.page, op.record)
+          work.letters.push({ record: op.record, letter: keptLetter('kept-columns-unknown', op) })
+        }
         return true
       } catch (error) {
         log.warn(
-          { shardId, attempt, documents: folded.readings.length, err: error },
+          { shardId, attempt, documents: readings.length, err: error },
           'could not read the documents whose values are kept, trying again; the shard waits',
         )
         await clock.sleep(backoffMs(attempt, parts.random(), settings.retry), halt)
@@ -356,7 +365,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         ordinal = work.ordinal
         reportSkips(work)
         // Before anything of the work is sent: the documents are read as they were before it.
-        if (!(await readKept(work.folded, halt))) return { kind: 'halted' }
+        if (!(await readKept(work, halt))) return { kind: 'halted' }
         // The queue is slower than the index and must not hold up good records; both must be done before the page is.
         const letters = work.letters.map(letter => ({ ...letter, op: undefined }))
         const buried = confirmLetters(work, letters, halt)

@@ -38,6 +38,7 @@ export type LetterReason =
   | 'column-unreadable'
   | 'key-moved'
   | 'kept-columns-moved'
+  | 'kept-columns-unknown'
   | 'append-only'
   | 'illegal-index-name'
   | 'rejected'

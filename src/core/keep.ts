@@ -75,13 +75,13 @@ function carried(op: Op, states: ReadonlyMap<string, Op | 'deleted'>, lacking: R
  * Puts what was read into the documents.
  *
  * @param read the text of each document that was found, by `documentKey` of its place
- * @returns how many updates found none: their columns stay without a value
+ * @returns the updates that found none: their columns stay without a value, which only the source's row can give them
  */
-export function fillKept({ lacking }: Folded, read: ReadonlyMap<string, string>): number {
-  let unknown = 0
+export function fillKept({ lacking }: Folded, read: ReadonlyMap<string, string>): Op[] {
+  const unknown: Op[] = []
   for (const [op, { columns, readings }] of lacking) {
     const found = readings.map(place => read.get(documentKey(place))).find(text => text !== undefined)
-    if (found === undefined) unknown++
+    if (found === undefined) unknown.push(op)
     else op.write = { ...op.write, document: withKept(op.write.document!, columns, found) }
   }
   return unknown

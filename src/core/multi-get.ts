@@ -1,5 +1,5 @@
 /** The answer to a multi-get, as text: a document's numbers must not pass a double. */
-import { elementsOf, find, objectOf, stringOf, tokenAt } from './json-text.ts'
+import { elementsOf, find, objectOf, onOneLine, stringOf, tokenAt } from './json-text.ts'
 
 /**
  * @param text of the whole answer
@@ -17,7 +17,9 @@ export function sourcesOf(text: string, count: number): (string | undefined)[] {
     const type = error?.startsWith('{') ? stringOf(error, objectOf(error).members, 'type') : error
     if (type !== undefined && type !== 'index_not_found_exception')
       throw new Error(`OpenSearch could not read a document: ${type}`)
-    return memberOf(element, 'found') === 'true' ? memberOf(element, '_source') : undefined
+    const source = memberOf(element, 'found') === 'true' ? memberOf(element, '_source') : undefined
+    // Another writer's document may have line breaks; its values go into a line of a bulk body.
+    return source && onOneLine(source)
   })
 }
 

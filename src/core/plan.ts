@@ -2,7 +2,7 @@
 import { decode } from './change.ts'
 import { type DecideContext, type Decision, decide, type Hold, type Letter } from './document.ts'
 import { type Folded, foldKept } from './keep.ts'
-import { addLetter, addWrites, emptyPage, type Page, skip } from './page.ts'
+import { addLetter, addWrites, emptyPage, type Op, type Page, skip } from './page.ts'
 import type { StreamRecord } from './stream.ts'
 
 export type PlanOptions = {
@@ -80,10 +80,7 @@ export function plan(records: readonly StreamRecord[], from: number, options: Pl
     }
   }
   const folded = foldKept(page)
-  for (const { record, write } of folded.moved) {
-    const { index, id, routing } = write
-    bear(record, { reason: 'kept-columns-moved', index, id, routing, settle: 'source-row' })
-  }
+  for (const op of folded.moved) bear(op.record, keptLetter('kept-columns-moved', op))
   return {
     records: records.slice(from, from + decisions.length),
     decisions,
@@ -94,4 +91,10 @@ export function plan(records: readonly StreamRecord[], from: number, options: Pl
     hold,
     ordinal,
   }
+}
+
+/** The columns an update keeps may have been lost with a document: the source's row has them. */
+export function keptLetter(reason: 'kept-columns-moved' | 'kept-columns-unknown', { write }: Op): Letter {
+  const { index, id, routing } = write
+  return { reason, index, id, routing, settle: 'source-row' }
 }

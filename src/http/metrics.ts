@@ -70,11 +70,6 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
     labelNames: ['operation'],
     registers,
   })
-  const keptColumnsUnknown = new Counter({
-    name: 'cdc_kept_columns_unknown_total',
-    help: 'Updates whose keepOnNull columns stay without a value because their document was not there.',
-    registers,
-  })
   const deadLetters = new Counter({
     name: 'cdc_dead_letters_total',
     help: 'Letters confirmed by the dead-letter queue, by reason. Any is a row missing from the index.',
@@ -285,7 +280,6 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
       skipped: (reason: string, records: number): void => skipped.inc({ reason }, records),
       control: (operation: string, records: number): void =>
         controls.inc({ operation: CONTROL_OPERATIONS.has(operation) ? operation : 'other' }, records),
-      keptColumnsUnknown: (updates: number): void => keptColumnsUnknown.inc(updates),
       deadLetters: (reason: string, letters: number): void => deadLetters.inc({ reason }, letters),
       retries: (reason: string, actions: number): void => retries.inc({ reason }, actions),
       fenceJumped(shard: string, fenceOfTenure: number): void {

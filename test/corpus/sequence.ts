@@ -32,7 +32,7 @@ export async function leftBy(line: CorpusLine, pageLength: number): Promise<Left
       sendLetters: async sealed => {
         const reasons = sealed.map(({ letter }) => letter.reason)
         // Written as it was; the letter only asks for a look at the source, and depends on where a page ends.
-        letters.push(...reasons.filter(reason => reason !== 'kept-columns-moved'))
+        letters.push(...reasons.filter(reason => !reason.startsWith('kept-columns-')))
       },
       leases: async () => [],
       context: contextOf(line, 'absent-in-updates'),
@@ -43,7 +43,6 @@ export async function leftBy(line: CorpusLine, pageLength: number): Promise<Left
         settled: () => {},
         skipped: () => {},
         control: () => {},
-        keptColumnsUnknown: () => {},
         deadLetters: () => {},
         retries: () => {},
         latency: () => {},

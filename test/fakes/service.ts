@@ -115,7 +115,6 @@ export function fakeWorld(options: { shards?: number } = {}) {
                   counts.settled.set(outcome, (counts.settled.get(outcome) ?? 0) + records),
                 skipped: () => {},
                 control: () => {},
-                keptColumnsUnknown: () => {},
                 deadLetters: () => {},
                 retries: () => {},
                 latency: () => {},

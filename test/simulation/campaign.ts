@@ -12,8 +12,9 @@ const HELP = `Runs the service in simulated worlds of faults and compares the in
   --mutants        instead: how many seeds catch each mutant
   --help
 
-Prints "scenario: N runs, N diverged" for each. Exit code 1 when any diverged (with --mutants: when one was never caught),
-2 for wrong usage. A seed that diverged is looked at again, with its trace, by
+Prints "scenario: N runs, N diverged" for each, and how many documents differed but are named by a letter that is settled
+against the source's row. Exit code 1 when any diverged (with --mutants: when one was never caught), 2 for wrong usage.
+A seed that diverged is looked at again, with its trace, by
   SCENARIO=08 SEED=17 npx vitest run --config test/vitest.config.ts --project simulation test/simulation/simulation.test.ts`
 
 type Usage = {
@@ -55,14 +56,22 @@ async function runAll(
   make: () => Mutation[],
 ): Promise<{ seed: number; divergence: string }[]> {
   const diverged: { seed: number; divergence: string }[] = []
+  let all = 0
+  let differed = 0
   for (let seed = from; seed < from + seeds; seed++) {
-    const { divergence } = await simulate(scenario, seed, make())
+    const { divergence, documents, excused } = await simulate(scenario, seed, make())
+    all += documents
+    differed += excused
     if (divergence) diverged.push({ seed, divergence })
     if (process.stdout.isTTY && seed % 50 === 0)
       process.stdout.write(`\r${name}: ${seed - from + 1} of ${seeds}, ${diverged.length} diverged`)
   }
   if (process.stdout.isTTY) process.stdout.write('\r\x1b[K')
-  console.log(`${name}: ${seeds} runs, ${diverged.length} diverged`)
+  const lettered =
+    differed === 0
+      ? ''
+      : `; ${differed} of ${all} documents (${((100 * differed) / all).toFixed(1)} %) differed under a letter`
+  console.log(`${name}: ${seeds} runs, ${diverged.length} diverged${lettered}`)
   return diverged
 }
 

@@ -2,12 +2,15 @@
  * Worse services: in each, one rule of the versions is taken away. The simulation must see every one of them diverge; an
  * oracle that never failed is no evidence. They replace models and parts handed in; the service has no switch for them.
  */
+import { withKept } from '../../src/core/keep.ts'
 import type { Answer } from '../../src/core/outcome.ts'
 import { documentKey } from '../../src/core/page.ts'
+import { LAST_HASH_KEY } from '../../src/core/shard.ts'
+import { fenceAt, LOAD_BELOW_CHANGES, versionsOf } from '../../src/core/version.ts'
 import type { Tenure } from '../../src/tenure.ts'
 import { calm } from './network.ts'
 import { type Scenario, scenarioNamed } from './scenarios.ts'
-import type { Patch } from './service.ts'
+import type { Outside, Patch } from './service.ts'
 import type { Mutation } from './world.ts'
 
 export type Mutant = {
@@ -70,6 +73,31 @@ export const mutants: Mutant[] = [
   { name: 'writes without a version', scenario: scenarioNamed('01'), make: () => [withoutVersion()] },
   { name: 'a child is read beside its parents', scenario: scenarioNamed('03'), make: () => [orphans()] },
   { name: 'a busy index is taken for success', scenario: scenarioNamed('01'), make: () => [busyIsDone()] },
+  {
+    name: 'what earlier writes of the batch carry is not looked at',
+    scenario: scenarioNamed('16'),
+    make: () => [unfolded()],
+  },
+  {
+    name: 'loads in other shards have a version as any change',
+    scenario: scenarioNamed('18b'),
+    make: () => [loadsAsChanges()],
+  },
+  {
+    name: 'at a key change the old document is deleted before the new one is there',
+    scenario: scenarioNamed('20'),
+    make: () => [deleteFirst()],
+  },
+  {
+    name: 'the foreign half of a key change is written by version',
+    scenario: scenarioNamed('20'),
+    make: () => [{ tenure: tenure => ({ ...tenure, range: { start: 0n, end: LAST_HASH_KEY } }) }],
+  },
+  {
+    name: 'no letter where a key change left values behind',
+    scenario: scenarioNamed('26'),
+    make: () => [withoutLetters('kept-columns-moved')],
+  },
 ]
 
 /** As KCL 2.x: whoever knows the counter may write, and a counter one higher under the own name was an own write. */
@@ -202,6 +230,86 @@ function orphans(): Mutation {
         const { leases, ...rest } = await table.list()
         return { leases: leases.map(lease => ({ ...lease, parentShardId: [] })), ...rest }
       },
+    }),
+  }
+}
+
+/** Each update is filled from the index alone, at the moment it is sent. */
+function unfolded(): Mutation {
+  let documents: Outside['index']['documents']
+  return {
+    world({ index }) {
+      documents = index.documents
+    },
+    consumer: parts => ({
+      ...parts,
+      write: async actions =>
+        parts.write(
+          await Promise.all(
+            actions.map(async action => {
+              const { keep, document, ...place } = action.write
+              if (!keep) return action
+              const [found] = await documents([place])
+              const nulls = Object.fromEntries(keep.columns.map(column => [column, null]))
+              const bare = JSON.stringify({ ...JSON.parse(document!), ...nulls })
+              const filled = withKept(bare, keep.columns, found ?? '{}')
+              return { ...action, write: { ...action.write, document: filled } }
+            }),
+          ),
+        ),
+    }),
+  }
+}
+
+function loadsAsChanges(): Mutation {
+  return {
+    consumer: (parts, { clock }) => ({
+      ...parts,
+      write: actions =>
+        parts.write(
+          actions.map(action =>
+            action.version === LOAD_BELOW_CHANGES
+              ? { ...action, version: versionsOf(fenceAt(clock.now()))(1) }
+              : action,
+          ),
+        ),
+    }),
+  }
+}
+
+function deleteFirst(): Mutation {
+  /** Text of the new document -> id of the old one. */
+  const moves = new Map<string, string>()
+  return {
+    world({ stream }) {
+      const { put } = stream
+      stream.put = (shardId, text, partitionKey) => {
+        const move = /^{"data":({[^}]*}),"before-image":{"id":"([^"]+)"}/.exec(String(text))
+        if (move) moves.set(move[1]!, move[2]!)
+        return put(shardId, text, partitionKey)
+      }
+    },
+    consumer: parts => ({
+      ...parts,
+      async write(actions) {
+        const deletes = actions.flatMap(action => {
+          const id = moves.get(action.write.document ?? '')
+          return id === undefined
+            ? []
+            : [{ ...action, write: { kind: 'delete' as const, index: action.write.index, id } }]
+        })
+        for (const one of deletes) await parts.write([one])
+        return parts.write(actions)
+      },
+    }),
+  }
+}
+
+function withoutLetters(reason: string): Mutation {
+  return {
+    consumer: parts => ({
+      ...parts,
+      sendLetters: sealed => parts.sendLetters(sealed.filter(({ letter }) => letter.reason !== reason)),
     }),
   }
 }

@@ -7,6 +7,7 @@
  */
 
 import type { Place } from '../../src/core/document.ts'
+import type { SealedLetter } from '../../src/core/letter.ts'
 import type { BulkAnswer, Item } from '../../src/core/outcome.ts'
 import type { StreamPage } from '../../src/core/stream.ts'
 import type { LeaseTable } from '../../src/worker.ts'
@@ -149,6 +150,26 @@ export function streamClient(
       return call(() => stream.read(iterator, chance.whole(1, limit)))
     },
   }
+}
+
+/**
+ * The queue, of which only the letters count that are settled against the source's row: they name documents that may be
+ * wrong until then. A letter whose confirmation is lost is sent again: it is in the queue twice, which is no harm.
+ */
+export function lettersClient(self: SimulatedProcess, letters: Map<string, Set<string>>, weather: Weather) {
+  const TIMEOUT_MS = 400
+  return (sealed: readonly SealedLetter[]): Promise<void> =>
+    self.call(
+      () => {
+        for (const { letter } of sealed) {
+          if (letter.settle !== 'source-row') continue
+          const name = `${letter.index}/${letter.id}`
+          letters.set(name, (letters.get(name) ?? new Set()).add(letter.reason))
+        }
+      },
+      fateOf(self.chance, weather.roughness(), TIMEOUT_MS * 2),
+      TIMEOUT_MS,
+    )
 }
 
 export type Index = ReturnType<typeof fakeSearch> & { pending: number }

@@ -3,8 +3,9 @@
  * seconds sees what a fleet sees in years. Each number is how often at most a fault happens in a run.
  */
 import { calm, type Roughness } from './network.ts'
+import type { SourceFaults } from './source.ts'
 
-export type Scenario = {
+export type Scenario = SourceFaults & {
   name: string
   shards: number
   /** Two thirds of these at least. */
@@ -30,10 +31,8 @@ export type Scenario = {
   selfFencing: boolean
   /** Every other process counts control records into the ordinals, the others do not. */
   mixedCode: boolean
-  resends: boolean
-  reloads: boolean
-  controls: boolean
-  unindexable: boolean
+  /** Nothing is ever replayed, so a row that moves must be found at every moment. */
+  isWatched: boolean
 }
 
 const quiet: Omit<Scenario, 'name'> = {
@@ -53,10 +52,17 @@ const quiet: Omit<Scenario, 'name'> = {
   futureDocuments: false,
   selfFencing: true,
   mixedCode: false,
+  isWatched: false,
+  tables: ['t', 'k'],
+  changesMax: 1,
   resends: false,
   reloads: false,
   controls: false,
   unindexable: false,
+  keyChanges: false,
+  oldKeyDecides: false,
+  keepOnNull: false,
+  loadsElsewhere: false,
 }
 
 const rough: Roughness = {
@@ -70,6 +76,9 @@ const rough: Roughness = {
 }
 
 const workersComeAndGo = { pauses: 3, kills: 1, leaves: 1 }
+const allIsWell = { network: calm, pauses: 0, kills: 0, leaves: 0 }
+const pairs = { commits: 14, changesMax: 2 }
+const keyChanges = { keyChanges: true, changesMax: 6 }
 const HOUR_MS = 3_600_000
 
 const given: Record<string, Partial<Scenario>> = {
@@ -90,7 +99,46 @@ const given: Record<string, Partial<Scenario>> = {
   },
   '13 the producer sends a window again': { resends: true, reshards: 1 },
   '14 control records counted differently by two versions of the code': { controls: true, mixedCode: true },
+  '16 columns whose unchanged values are not in the log': {
+    keepOnNull: true,
+    changesMax: 4,
+    reshards: 1,
+  },
+  '16b the same, and rows that cannot be indexed': {
+    keepOnNull: true,
+    changesMax: 4,
+    unindexable: true,
+  },
   '17 tables loaded again while they change': { reloads: true, reshards: 1 },
+  '18 loads in other shards than the changes of their table': { loadsElsewhere: true, restarts: 1, ...pairs },
+  '18b the same, and loaded again while they change': {
+    ...pairs,
+    loadsElsewhere: true,
+    reloads: true,
+    resends: true,
+    restarts: 1,
+    reshards: 1,
+  },
+  '20 key changes': { ...keyChanges, ...allIsWell, isWatched: true },
+  '21 key changes under faults': { ...keyChanges, restarts: 1 },
+  '24 key changes partitioned by the old key': { ...keyChanges, tables: ['k'], oldKeyDecides: true },
+  '25 key changes, splits and merges': { ...keyChanges, reshards: 3 },
+  '26 key changes of rows with unchanged values, by table': {
+    ...keyChanges,
+    ...pairs,
+    tables: ['t'],
+    keepOnNull: true,
+    kills: 3,
+    restarts: 4,
+  },
+  '27 key changes of rows with unchanged values, by key': {
+    ...keyChanges,
+    ...pairs,
+    tables: ['k'],
+    keepOnNull: true,
+    kills: 3,
+    restarts: 4,
+  },
   '28 rows that cannot be indexed': { unindexable: true },
   '40 everything at once': {
     reshards: 2,

@@ -9,9 +9,9 @@ import type { LeaseTable } from '../../src/worker.ts'
 import { worker } from '../../src/worker.ts'
 import type { fakeLeaseTable } from '../fakes/lease-table.ts'
 import type { fakeStream } from '../fakes/stream.ts'
-import { type Index, indexClient, leaseClient, streamClient, type Weather } from './network.ts'
+import { type Index, indexClient, leaseClient, lettersClient, streamClient, type Weather } from './network.ts'
 import type { SimulatedProcess } from './process.ts'
-import { TABLE_FILE } from './source.ts'
+import { tableFile } from './source.ts'
 import type { Timeline } from './timeline.ts'
 
 /** A tenth of life's, so that a run is short; the look at the leases (about a second) is the product's own. */
@@ -32,7 +32,9 @@ export type Outside = {
   weather: Weather
   /** To what an answer that comes late belongs: the request it answers, or (a mutant) the document it speaks of. */
   answersFit: 'attempt' | 'document'
-  letters: Set<string>
+  /** `index/id` -> the reasons of the letters that name it, of those settled against the source's row. */
+  letters: Map<string, Set<string>>
+  tables: keyof typeof tableFiles
   trace: (line: string) => void
   /** Called when the run is over: Node keeps combined abort signals, and all they hold, until one of their parts aborts. */
   onEnd: (() => void)[]
@@ -41,7 +43,10 @@ export type Outside = {
 
 export type RunningService = { self: SimulatedProcess; drain: () => void; isDone: () => boolean }
 
-const file = parseTableFile(TABLE_FILE, 'tables.yaml')
+const tableFiles = {
+  plain: parseTableFile(tableFile(false), 'tables.yaml'),
+  kept: parseTableFile(tableFile(true), 'tables.yaml'),
+}
 
 export function startService(
   outside: Outside,
@@ -72,7 +77,7 @@ export function startService(
   })
   const budget = readBudget(100_000_000)
   const context: ConsumerParts['context'] = decideContext({
-    file,
+    file: tableFiles[outside.tables],
     indexPatterns: ['public_*'],
     onUnknownTable: 'hold',
     beforeImagePrefix: 'BI_',
@@ -84,9 +89,7 @@ export function startService(
       read: stream.read,
       write: writer.write,
       documents: search.documents,
-      sendLetters: async sealed => {
-        for (const { letter } of sealed) outside.letters.add(`${letter.index}/${letter.id}`)
-      },
+      sendLetters: lettersClient(self, outside.letters, weather),
       leases: async () => (await table.list()).leases,
       createChildren: (ending, children) => me.createChildren(ending, children),
       budget,
@@ -103,7 +106,6 @@ export function startService(
         settled: () => {},
         skipped: () => {},
         control: () => {},
-        keptColumnsUnknown: () => {},
         deadLetters: () => {},
         retries: () => {},
         latency: () => {},

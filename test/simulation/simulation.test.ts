@@ -1,6 +1,6 @@
 /**
- * The scenarios, 200 seeds each: after all faults have ended the index equals what the stream implies. More seeds with
- * `npm run campaign`. 0 of 200 bounds the share of such runs that diverge below 1.5 %, 0 of 5,000 below 0.06 % (with 95 %
+ * The scenarios, 200 seeds each: after all faults have ended the index equals what the stream implies, but for documents
+ * that a letter names which is settled against the source's row. More seeds with `npm run campaign`. 0 of 200 bounds the share of such runs that diverge below 1.5 %, 0 of 5,000 below 0.06 % (with 95 %
  * confidence), at fault rates far above life.
  */
 import { describe, expect, test } from 'vitest'
@@ -8,6 +8,8 @@ import { scenarioNamed, scenarios } from './scenarios.ts'
 import { simulate } from './world.ts'
 
 const SEEDS = 200
+/** Share of the documents that differ and are named by a letter: 0.18 in the roughest scenario. */
+const SETTLED_BY_ROW_MAX = 0.25
 const { SCENARIO, SEED } = process.env
 
 const chosen = SCENARIO === undefined ? scenarios : [scenarioNamed(SCENARIO)]
@@ -17,16 +19,22 @@ describe('after all faults, kills at random among them, the index equals the str
   for (const scenario of chosen) {
     test(scenario.name, { timeout: 120_000 }, async () => {
       const diverged: string[] = []
+      let all = 0
+      let differed = 0
       for (const seed of seeds) {
-        const { divergence } = await simulate(
+        const { divergence, documents, excused } = await simulate(
           scenario,
           seed,
           [],
           SEED === undefined ? undefined : console.log,
         )
+        all += documents
+        differed += excused
         if (divergence) diverged.push(`SCENARIO=${scenario.name.split(' ')[0]} SEED=${seed}: ${divergence}`)
       }
       expect(diverged).toEqual([])
+      // A letter is for the few that versions cannot settle; it must not hide everything.
+      if (SEED === undefined) expect(differed / all).toBeLessThan(SETTLED_BY_ROW_MAX)
     })
   }
 })

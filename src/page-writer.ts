@@ -45,12 +45,22 @@ export type PageWriterParts = {
   }
   metrics: {
     settled: (shardId: string, outcome: string, records: number) => void
+    tableSettled: (settled: TableSettled) => void
     skipped: (reason: string, records: number) => void
     deadLetters: (reason: string, letters: number) => void
     retries: (reason: string, actions: number) => void
     latency: (seconds: readonly number[]) => void
     fenceJumped: (shardId: string, fence: number) => void
   }
+}
+
+/** What became of records of one table in one batch, and how long after its commit each reached the index. */
+export type TableSettled = {
+  table: string
+  operation: string
+  outcome: string
+  records: number
+  latencies: number[]
 }
 
 export type PageWriterSettings = {
@@ -79,6 +89,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
   type Work = {
     records: readonly StreamRecord[]
     tables: (string | undefined)[]
+    operations: string[]
     committedAtMs: (number | undefined)[]
     page: Page
   }
@@ -89,7 +100,12 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     records: readonly StreamRecord[],
     from: number,
   ): { work: Work; letters: PendingLetter[]; hold: Hold | undefined } {
-    const decided: { decision: Decision; committedAtMs: number | undefined; place: number }[] = []
+    const decided: {
+      decision: Decision
+      operation: string
+      committedAtMs: number | undefined
+      place: number
+    }[] = []
     let hold: Hold | undefined
     for (let at = from; at < records.length && !hold; at++) {
       const { data, partitionKey } = records[at]!
@@ -98,6 +114,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         const letter: Letter = { reason: 'record-too-large', detail: `${data.length} bytes` }
         decided.push({
           decision: { kind: 'letter', letter, table: undefined },
+          operation: 'unreadable',
           committedAtMs: undefined,
           place: ordinal,
         })
@@ -109,7 +126,8 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
       else {
         const isBelow = decision.kind === 'write' && decision.isBelowChanges
         const committedAtMs = decoded.kind === 'change' ? decoded.committedAtMs : undefined
-        decided.push({ decision, committedAtMs, place: isBelow ? 0 : ordinal })
+        const operation = decoded.kind === 'change' ? decoded.operation : decoded.kind
+        decided.push({ decision, operation, committedAtMs, place: isBelow ? 0 : ordinal })
       }
     }
     const page = emptyPage(decided.length)
@@ -132,6 +150,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     const work: Work = {
       records: records.slice(from, from + decided.length),
       tables: decided.map(({ decision }) => (decision.kind === 'hold' ? undefined : decision.table)),
+      operations: decided.map(({ operation }) => operation),
       committedAtMs: decided.map(({ committedAtMs }) => committedAtMs),
       page,
     }
@@ -142,17 +161,30 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
   function report(work: Work, records: readonly number[]): void {
     unsettled -= records.length
     const counts = new Map<string, number>()
-    const latencies: number[] = []
+    const ofTables = new Map<string, TableSettled>()
+    let ofTable: TableSettled | undefined
     const now = clock.now()
     for (const record of records) {
       const outcome = work.page.outcomes[record]!
       counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
+      const table = work.tables[record] ?? 'unknown'
+      const operation = work.operations[record]!
+      // Mostly the same as of the record before.
+      if (ofTable?.table !== table || ofTable.operation !== operation || ofTable.outcome !== outcome) {
+        const key = `${operation} ${outcome} ${table}`
+        ofTable = ofTables.get(key) ?? { table, operation, outcome, records: 0, latencies: [] }
+        ofTables.set(key, ofTable)
+      }
+      ofTable.records++
       const committedAt = work.committedAtMs[record]
       if (committedAt !== undefined && (outcome === 'indexed' || outcome === 'deleted'))
-        latencies.push((now - committedAt) / 1000)
+        ofTable.latencies.push((now - committedAt) / 1000)
     }
     for (const [outcome, count] of counts) metrics.settled(shardId, outcome, count)
-    if (latencies.length > 0) metrics.latency(latencies)
+    for (const settledNow of ofTables.values()) {
+      metrics.tableSettled(settledNow)
+      if (settledNow.latencies.length > 0) metrics.latency(settledNow.latencies)
+    }
   }
 
   /** Until the queue has confirmed them. @returns false when halted */

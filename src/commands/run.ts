@@ -54,7 +54,7 @@ export async function run(config: Config, log: Logger, version: string, signals:
     password: config.OPENSEARCH_PASSWORD,
   })
 
-  const metrics = serviceMetrics({ version, workerId: owner })
+  const metrics = serviceMetrics({ version, workerId: owner, stream: config.STREAM_NAME })
   const budget = readBudget(config.READ_BUDGET_BYTES)
   const writer = bulkWriter({
     bulk: body => search.bulk(body, config.BULK_TIMEOUT_MS),

@@ -115,6 +115,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
                 checkpointed: () => {},
                 settled: (_shard, outcome, records) =>
                   counts.settled.set(outcome, (counts.settled.get(outcome) ?? 0) + records),
+                tableSettled: () => {},
                 skipped: () => {},
                 deadLetters: () => {},
                 retries: () => {},

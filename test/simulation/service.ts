@@ -100,6 +100,7 @@ export function startService(
         watch: () => () => {},
         checkpointed: () => {},
         settled: () => {},
+        tableSettled: () => {},
         skipped: () => {},
         deadLetters: () => {},
         retries: () => {},

@@ -81,7 +81,10 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
   const { shardId } = tenure
   let versionOf = versionsOf(tenure.fence())
   let ordinal = 0
-  let unsettled = 0
+  /** Records of the page in hand that have not been looked at yet: those not decoded, and those from a held one on. */
+  let untouched = 0
+  /** Those that have. Both are counted where they wait, so that a record that got lost is missed in the books. */
+  let inHand: Page | undefined
 
   /** Place 0 is that of a load below changes. */
   const versionAt = (place: number) => (place === 0 ? LOAD_BELOW_CHANGES : versionOf(place))
@@ -159,7 +162,6 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
 
   /** Counts once a batch what has become settled in it. */
   function report(work: Work, records: readonly number[]): void {
-    unsettled -= records.length
     const counts = new Map<string, number>()
     const ofTables = new Map<string, TableSettled>()
     let ofTable: TableSettled | undefined
@@ -342,6 +344,8 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         else if (found.kind === 'dead') dead.push({ record: op.record, letter: found.letter, op })
         else if (found.kind === 'retry') isRetrying = true
         else {
+          // A scrape may come while we wait: what is settled must be in the books.
+          report(work, settledNow.splice(0))
           below ??= await leasesBelow(halt)
           if (!below) return false
           const isExplained = !found.isShared && explains(below, found.current)
@@ -364,15 +368,18 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
 
   return {
     /** Records of the current page that wait to be settled; counted where they wait. */
-    unsettled: () => unsettled,
+    unsettled: () => untouched + (inHand?.unsettled ?? 0),
     ordinal: () => ordinal,
     /** Takes a page in hand: from here on its records count as unsettled. */
     accept(records: number): void {
-      unsettled += records
+      untouched = records
+      inHand = undefined
     },
     /** @param from index of the first record that is not settled yet */
     async settleFrom(records: readonly StreamRecord[], from: number, halt: AbortSignal): Promise<Settled> {
       const { work, letters, hold } = plan(records, from)
+      untouched = records.length - from - work.records.length
+      inHand = work.page
       const skipped = work.page.outcomes.flatMap((outcome, record) => (outcome === 'skipped' ? [record] : []))
       report(work, skipped)
       // The queue is slower than the index and must not hold up good records; both must be done before the page is.

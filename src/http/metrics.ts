@@ -201,6 +201,9 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
     labelNames: ['outcome'],
     registers,
   })
+  // From the start, or the first failure after a quiet time would be no increase.
+  for (const outcome of ['ok', 'expired', 'throttled', 'failed']) reads.inc({ outcome }, 0)
+  for (const outcome of ['ok', 'lost']) checkpoints.inc({ outcome }, 0)
   const readSeconds = new Histogram({
     name: 'cdc_getrecords_duration_seconds',
     help: 'Time of a GetRecords call that was answered.',

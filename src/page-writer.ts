@@ -179,8 +179,9 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
       }
       ofTable.records++
       const committedAt = work.committedAtMs[record]
-      if (committedAt !== undefined && (outcome === 'indexed' || outcome === 'deleted'))
-        ofTable.latencies.push((now - committedAt) / 1000)
+      // A row of a load was committed long ago: how late it is says nothing of the service.
+      const isTimed = operation !== 'load' && (outcome === 'indexed' || outcome === 'deleted')
+      if (committedAt !== undefined && isTimed) ofTable.latencies.push((now - committedAt) / 1000)
     }
     for (const [outcome, count] of counts) metrics.settled(shardId, outcome, count)
     for (const settledNow of ofTables.values()) {

@@ -14,6 +14,7 @@ export type Panel = {
     defaults: {
       unit: string
       decimals?: number
+      noValue?: string
       thresholds: { steps: { value: number | null; color: string }[] }
       custom?: { stacking: { mode: string }; thresholdsStyle: { mode: string } }
     }

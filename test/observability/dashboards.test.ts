@@ -88,6 +88,13 @@ test.each(panels)('$name: asks for what there is', async ({ panel }) => {
     expect(expr, 'every variable is one of the dashboard').not.toContain('$')
 })
 
+test('every panel the runbook sends to is there', () => {
+  const there = new Set([...panels.map(({ panel }) => panel.title), ...dashboards.map(({ title }) => title)])
+  const named = Array.from(runbook.matchAll(/(?<!\*)\*([A-Z][^*\n]+)\*(?!\*)/g), ([, name]) => name!)
+  expect(named.length).toBeGreaterThan(15)
+  expect(named.filter(name => !there.has(name))).toEqual([])
+})
+
 test('what a shard, a worker or a table is at fault for can be told from the others', () => {
   expect(panels.length).toBeGreaterThan(40)
   expect(panels.filter(({ panel }) => (panel.links ?? []).length > 0).length).toBeGreaterThan(35)

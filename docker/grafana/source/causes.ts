@@ -27,6 +27,7 @@ export const search: Row = {
         'Actions sent again a second, by reason. Steady growth: OpenSearch refuses or an index is blocked.',
       unit: 'cps',
       queries: one(`sum by (reason) (rate(cdc_bulk_retries_total{${CHOSEN}}${RATE}))`, '{{reason}}'),
+      whenEmpty: 'nothing was sent again',
       alert: 'CdcRetries',
     }),
     series({
@@ -155,7 +156,7 @@ export const process: Row = {
   panels: [
     series({
       title: 'Memory',
-      about: 'Resident, by worker. The same as a share of the limit pages at 85 %.',
+      about: 'Resident, by worker. An alert stands at 85 % of the limit.',
       unit: 'bytes',
       width: 6,
       queries: one(`max by (worker) (process_resident_memory_bytes{${CHOSEN}})`, '{{worker}}'),

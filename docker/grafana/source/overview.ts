@@ -173,6 +173,7 @@ const shards: Row = {
       about: 'Shards that wait for an operator, by reason; the log line "shard held" names table and remedy.',
       unit: 'short',
       queries: one(`sum by (shard, reason) (cdc_shard_held{${CHOSEN}})`, '{{shard}} {{reason}}'),
+      whenEmpty: 'no shard is held',
       alert: 'CdcShardHeld',
     }),
   ],
@@ -211,15 +212,17 @@ const throughput: Row = {
     }),
     series({
       title: 'Records skipped',
-      about: 'By rule: control records, DMS’s own tables, unknown tables where the settings say so.',
-      unit: 'cps',
-      queries: one(`sum by (reason) (rate(cdc_records_skipped_total{${CHOSEN}}${RATE}))`, '{{reason}}'),
+      about:
+        'Since each worker began, by rule: control records, DMS’s own tables, unknown tables where the settings say so.',
+      unit: 'short',
+      queries: one(`sum by (reason) (cdc_records_skipped_total{${CHOSEN}})`, '{{reason}}'),
     }),
     series({
       title: 'Dead letters',
       about: 'Letters confirmed by the queue, by reason, since each worker began.',
       unit: 'short',
       queries: one(`sum by (reason) (cdc_dead_letters_total{${CHOSEN}})`, '{{reason}}'),
+      whenEmpty: 'no dead letters',
       alert: 'CdcDeadLetters',
     }),
     series({

@@ -26,6 +26,8 @@ export type PanelSource = {
   width: number
   isStacked?: boolean
   decimals?: number
+  /** What is written where a query rightly finds nothing: as long as all is well, or before the first. */
+  whenEmpty?: string
 }
 
 export type Row = { title: string; height: number; panels: PanelSource[] }
@@ -86,12 +88,17 @@ export function runbookUrl(alert: string): string {
   return `\${runbook}#${alert.toLowerCase()}`
 }
 
-function defaultsOf({ kind, unit, steps, isStacked, decimals }: PanelSource): object {
+function defaultsOf({ kind, unit, steps, isStacked, decimals, whenEmpty }: PanelSource): object {
   const thresholds = {
     mode: 'absolute',
     steps: (steps ?? [{ from: null, color: 'text' }]).map(({ from, color }) => ({ value: from, color })),
   }
-  const shared = { unit, thresholds, ...(decimals === undefined ? {} : { decimals }) }
+  const shared = {
+    unit,
+    thresholds,
+    ...(decimals === undefined ? {} : { decimals }),
+    ...(whenEmpty === undefined ? {} : { noValue: whenEmpty }),
+  }
   if (kind === 'timeseries')
     return {
       ...shared,

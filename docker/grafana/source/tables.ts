@@ -88,13 +88,14 @@ const rows: Row[] = [
       {
         kind: 'timeseries',
         width: 12,
-        title: 'Settled since each worker began',
-        about: 'By table and outcome.',
-        unit: 'short',
+        title: 'Records by outcome',
+        about: 'Of the tables chosen. Superseded: a newer state was there first, usual after a restart.',
+        unit: 'cps',
+        isStacked: true,
         queries: [
           {
-            expr: `sum by (table, outcome) (cdc_table_records_settled_total{${OF_TABLE}})`,
-            legend: '{{table}} {{outcome}}',
+            expr: `sum by (outcome) (rate(cdc_table_records_settled_total{${OF_TABLE}}${RATE}))`,
+            legend: '{{outcome}}',
           },
         ],
       },
@@ -112,6 +113,7 @@ const rows: Row[] = [
           },
         ],
         alert: 'CdcDeadLetters',
+        whenEmpty: 'no dead letters',
       },
     ],
   },

@@ -138,6 +138,8 @@ async function main(): Promise<number> {
     log(over.signal.aborted ? 'interrupted; everything was stopped' : String((error as Error).stack))
     return 3
   } finally {
+    // From here on a worker that ends does so because we say so.
+    over.abort()
     await parts?.stop()
   }
 }

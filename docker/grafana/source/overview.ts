@@ -197,7 +197,7 @@ const throughput: Row = {
     series({
       title: 'Records by outcome',
       about:
-        'Superseded: a newer state was there first, usual after a restart. Dead-lettered: any is a row missing.',
+        'Superseded: a newer state of the document came in the same batch, or was there already, as after a restart. Dead-lettered: any is a row missing.',
       unit: 'cps',
       queries: one(`sum by (outcome) (rate(cdc_records_settled_total{${CHOSEN}}${RATE}))`, '{{outcome}}'),
       isStacked: true,

@@ -89,7 +89,8 @@ const rows: Row[] = [
         kind: 'timeseries',
         width: 12,
         title: 'Records by outcome',
-        about: 'Of the tables chosen. Superseded: a newer state was there first, usual after a restart.',
+        about:
+          'Of the tables chosen. Superseded: a newer state of the document came in the same batch, or was there already, as after a restart.',
         unit: 'cps',
         isStacked: true,
         queries: [

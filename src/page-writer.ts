@@ -46,6 +46,7 @@ export type PageWriterParts = {
   }
   metrics: {
     settled: (shardId: string, outcome: string, records: number) => void
+    tableSettled: (settled: TableSettled) => void
     skipped: (reason: string, records: number) => void
     control: (operation: string, records: number) => void
     deadLetters: (reason: string, letters: number) => void
@@ -53,6 +54,15 @@ export type PageWriterParts = {
     latency: (seconds: readonly number[]) => void
     fenceJumped: (shardId: string, fence: number) => void
   }
+}
+
+/** What became of records of one table in one batch, and how long after its commit each reached the index. */
+export type TableSettled = {
+  table: string
+  operation: string
+  outcome: string
+  records: number
+  latencies: number[]
 }
 
 export type PageWriterSettings = {
@@ -79,7 +89,10 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
   const { shardId } = tenure
   let versionOf = versionsOf(tenure.fence())
   let ordinal = 0
-  let unsettled = 0
+  /** Records of the page in hand that have not been looked at yet: those not decoded, and those from a held one on. */
+  let untouched = 0
+  /** Those that have. Both are counted where they wait, so that a record that got lost is missed in the books. */
+  let inHand: Page | undefined
 
   /** Place 0 is that of a load below changes. */
   const versionAt = (place: number) => (place === 0 ? LOAD_BELOW_CHANGES : versionOf(place))
@@ -146,19 +159,32 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
 
   /** Counts once a batch what has become settled in it. */
   function report(work: Plan, records: readonly number[]): void {
-    unsettled -= records.length
     const counts = new Map<string, number>()
-    const latencies: number[] = []
+    const ofTables = new Map<string, TableSettled>()
+    let ofTable: TableSettled | undefined
     const now = clock.now()
     for (const record of records) {
       const outcome = work.page.outcomes[record]!
       counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
+      const table = tableOf(work, record) ?? 'unknown'
+      const operation = work.operations[record]!
+      // Mostly the same as of the record before.
+      if (ofTable?.table !== table || ofTable.operation !== operation || ofTable.outcome !== outcome) {
+        const key = `${operation} ${outcome} ${table}`
+        ofTable = ofTables.get(key) ?? { table, operation, outcome, records: 0, latencies: [] }
+        ofTables.set(key, ofTable)
+      }
+      ofTable.records++
       const committedAt = work.committedAtMs[record]
-      if (committedAt !== undefined && (outcome === 'indexed' || outcome === 'deleted'))
-        latencies.push((now - committedAt) / 1000)
+      // A row of a load was committed long ago: how late it is says nothing of the service.
+      const isTimed = operation !== 'load' && (outcome === 'indexed' || outcome === 'deleted')
+      if (committedAt !== undefined && isTimed) ofTable.latencies.push((now - committedAt) / 1000)
     }
     for (const [outcome, count] of counts) metrics.settled(shardId, outcome, count)
-    if (latencies.length > 0) metrics.latency(latencies)
+    for (const settledNow of ofTables.values()) {
+      metrics.tableSettled(settledNow)
+      if (settledNow.latencies.length > 0) metrics.latency(settledNow.latencies)
+    }
   }
 
   /** Until the queue has confirmed them. @returns false when halted */
@@ -323,6 +349,8 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
           dead.push({ record: op.record, letter: letterOf(work, op, found.detail), op })
         else if (found.kind === 'retry') isRetrying = true
         else {
+          // A scrape may come while we wait: what is settled must be in the books.
+          report(work, settledNow.splice(0))
           below ??= await leasesBelow(halt)
           if (!below) return false
           const isExplained = !found.isShared && explains(below, found.current)
@@ -345,11 +373,12 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
 
   return {
     /** Records of the current page that wait to be settled; counted where they wait. */
-    unsettled: () => unsettled,
+    unsettled: () => untouched + (inHand?.unsettled ?? 0),
     ordinal: () => ordinal,
     /** Takes a page in hand: from here on its records count as unsettled. */
     accept(records: number): void {
-      unsettled += records
+      untouched = records
+      inHand = undefined
     },
     /** @param from index of the first record that is not settled yet */
     async settleFrom(records: readonly StreamRecord[], from: number, halt: AbortSignal): Promise<Settled> {
@@ -363,6 +392,8 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
           versionAt,
         })
         ordinal = work.ordinal
+        untouched = records.length - count - work.records.length
+        inHand = work.page
         reportSkips(work)
         // Before anything of the work is sent: the documents are read as they were before it.
         if (!(await readKept(work, halt))) return { kind: 'halted' }

@@ -59,10 +59,13 @@ export function changes(counts: Counts): number {
   return counts.inserts + counts.updates + counts.deletes + counts.keyChanges
 }
 
-/** @returns `counts`, which grows while `run` runs. */
-export async function prepareWorkload(database: Client, seed: number) {
+/**
+ * @param serialsFrom new keys are numbered from here on: above those of an earlier workload on the same tables
+ * @returns `counts`, which grows while `run` runs.
+ */
+export async function prepareWorkload(database: Client, seed: number, serialsFrom = 100_000) {
   const counts: Counts = { inserts: 0, updates: 0, deletes: 0, keyChanges: 0, transactions: 0 }
-  let lastSerial = 100_000
+  let lastSerial = serialsFrom
   const shop: Shop = {
     keys: await readKeys(database),
     chance: seededChance(seed),

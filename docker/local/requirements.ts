@@ -37,18 +37,33 @@ export async function requireTools(options: {
 }): Promise<Tools> {
   const found = findTools(options.fetchWith)
   if (found.missing.length > 0 && canInstall()) {
-    const packages = found.missing.map(({ aptPackage }) => aptPackage)
-    options.log(`installing ${packages.join(', ')} with apt-get`)
-    const env = { DEBIAN_FRONTEND: 'noninteractive' }
-    await runCommand(['apt-get', 'update'], { signal: options.signal, env })
-    await runCommand(['apt-get', 'install', '-y', '--no-install-recommends', ...packages], {
-      signal: options.signal,
-      env,
-    })
+    await install(found.missing, options)
     Object.assign(found, findTools(options.fetchWith))
   }
   if (found.missing.length > 0) throw new Error(missingMessage(found.missing))
   return found.tools as Tools
+}
+
+/** Programs that only some commands need, each with Debian's package of it. @returns where they are, in the same order */
+export async function requirePrograms(
+  wanted: { program: string; what: string; aptPackage: string }[],
+  options: { log: (line: string) => void; signal: AbortSignal },
+): Promise<string[]> {
+  const missing = () => wanted.filter(({ program }) => onPath(program) === undefined)
+  if (missing().length > 0 && canInstall()) await install(missing(), options)
+  if (missing().length > 0) throw new Error(missingMessage(missing()))
+  return wanted.map(({ program }) => onPath(program)!)
+}
+
+async function install(
+  missing: Missing[],
+  { log, signal }: { log: (line: string) => void; signal: AbortSignal },
+): Promise<void> {
+  const packages = [...new Set(missing.map(({ aptPackage }) => aptPackage))]
+  log(`installing ${packages.join(', ')} with apt-get`)
+  const env = { DEBIAN_FRONTEND: 'noninteractive' }
+  await runCommand(['apt-get', 'update'], { signal, env })
+  await runCommand(['apt-get', 'install', '-y', '--no-install-recommends', ...packages], { signal, env })
 }
 
 function findTools(fetchWith: ReadonlySet<'maven' | 'python'>): {
@@ -87,7 +102,7 @@ function findTools(fetchWith: ReadonlySet<'maven' | 'python'>): {
 
 function missingMessage(missing: Missing[]): string {
   return [
-    'The local parts cannot start here. Missing:',
+    'Something on this machine is missing:',
     ...missing.map(({ what }) => `  - ${what}`),
     `On Debian or Ubuntu: apt-get install ${missing.map(({ aptPackage }) => aptPackage).join(' ')} (done by itself when run as root).`,
     'On other systems install them with the system’s own packages, or use docker compose, which needs none of them.',

@@ -38,7 +38,7 @@ export async function run(config: Config, log: Logger, version: string, signals:
   const owner = config.WORKER_ID || `${hostname()}-${randomBytes(6).toString('hex')}`
   const context = contextOf(config)
 
-  const metrics = serviceMetrics({ version, workerId: owner })
+  const metrics = serviceMetrics({ version, workerId: owner, stream: config.STREAM_NAME })
   const stream = kinesisStream(config.STREAM_NAME, {
     decoder: config.GET_RECORDS_DECODER,
     onDecodedBySdk: metrics.decodedBySdk,

@@ -22,6 +22,8 @@ export type Plan = {
   records: readonly StreamRecord[]
   /** Of each record, in order. */
   decisions: Decision[]
+  /** `load`, `insert`, `update`, `delete`, `control` or `unreadable`. */
+  operations: string[]
   committedAtMs: (number | undefined)[]
   page: Page
   /** Letters that need no answer of OpenSearch. */
@@ -39,6 +41,7 @@ export type Plan = {
  */
 export function plan(records: readonly StreamRecord[], from: number, options: PlanOptions): Plan {
   const decisions: Decision[] = []
+  const operations: string[] = []
   const committedAtMs: (number | undefined)[] = []
   let { ordinal } = options
   const firstOrdinal = ordinal + 1
@@ -50,6 +53,7 @@ export function plan(records: readonly StreamRecord[], from: number, options: Pl
     if (data.length > options.recordBytesMax) {
       const letter: Letter = { reason: 'record-too-large', detail: `${data.length} bytes` }
       decisions.push({ kind: 'letter', letter, table: undefined })
+      operations.push('unreadable')
       committedAtMs.push(undefined)
       continue
     }
@@ -60,6 +64,7 @@ export function plan(records: readonly StreamRecord[], from: number, options: Pl
       break
     }
     decisions.push(decision)
+    operations.push(decoded.kind === 'change' ? decoded.operation : decoded.kind)
     committedAtMs.push(decoded.kind === 'change' ? decoded.committedAtMs : undefined)
     if (decision.kind === 'write' && decision.writes.some(write => write.keep)) kept++
   }
@@ -84,6 +89,7 @@ export function plan(records: readonly StreamRecord[], from: number, options: Pl
   return {
     records: records.slice(from, from + decisions.length),
     decisions,
+    operations,
     committedAtMs,
     page,
     letters,

@@ -1,5 +1,10 @@
 /** Every metric of the service, once: name, unit, labels, and what a bad value tells the operator. */
+import { totalmem } from 'node:os'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** Beyond so many tables the rest is one: a database of thousands must not become as many series. */
+const TABLES_MAX = 200
+const OTHER_TABLES = 'other'
 
 /** Series that live as long as a shard is held. */
 const SHARD_LABEL = ['shard'] as const
@@ -16,20 +21,28 @@ const CONTROL_OPERATIONS = new Set([
   'column-type-change',
 ])
 
-export function serviceMetrics(build: { version: string; workerId: string }) {
+export function serviceMetrics(build: { version: string; workerId: string; stream: string }) {
   const registry = new Registry()
   const registers = [registry]
+  // On every series, so that a question about one worker or stream needs no join, wherever they are collected.
+  registry.setDefaultLabels({ stream: build.stream, worker: build.workerId })
   collectDefaultMetrics({ register: registry })
   const asked = new Map<string, { inFlight: () => number; checkpointAgeSeconds: () => number }>()
   const heldReasons = new Map<string, string>()
 
   const buildInfo = new Gauge({
     name: 'cdc_build_info',
-    help: 'Always 1; which version runs as which worker.',
-    labelNames: ['version', 'worker'],
+    help: 'Always 1; which version runs, on which Node.',
+    labelNames: ['version', 'node'],
     registers,
   })
-  buildInfo.set({ version: build.version, worker: build.workerId }, 1)
+  buildInfo.set({ version: build.version, node: process.version }, 1)
+  const memoryLimit = new Gauge({
+    name: 'cdc_memory_limit_bytes',
+    help: 'What the process may use: the limit of its container, else the memory of the machine.',
+    registers,
+  })
+  memoryLimit.set(Math.min(process.constrainedMemory() || totalmem(), totalmem()))
 
   const received = new Counter({
     name: 'cdc_records_received_total',
@@ -58,6 +71,25 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
       for (const [shard, ask] of asked) this.set({ shard }, ask.inFlight())
     },
   })
+  const tableSettled = new Counter({
+    name: 'cdc_table_records_settled_total',
+    help: `Records done with, by table, operation (load, insert, update, delete, control, unreadable) and outcome. Tables beyond ${TABLES_MAX} are \`${OTHER_TABLES}\`.`,
+    labelNames: ['table', 'operation', 'outcome'],
+    registers,
+  })
+  const tableLatency = new Histogram({
+    name: 'cdc_table_commit_to_indexed_seconds',
+    help: 'As cdc_commit_to_indexed_seconds, by table, in fewer steps.',
+    labelNames: ['table'],
+    buckets: [0.25, 0.5, 1, 1.5, 2.5, 5, 30],
+    registers,
+  })
+  const tablesSeen = new Set<string>()
+  const tableLabel = (table: string): string => {
+    if (!tablesSeen.has(table) && tablesSeen.size >= TABLES_MAX) return OTHER_TABLES
+    tablesSeen.add(table)
+    return table
+  }
   const skipped = new Counter({
     name: 'cdc_records_skipped_total',
     help: 'Records skipped by rule, by reason.',
@@ -192,6 +224,9 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
     help: 'Answers of GetRecords read by the AWS SDK: all with GET_RECORDS_DECODER=sdk, else the last of a shard. Growing: Kinesis answers in a form unknown here, and each read costs twice the CPU.',
     registers,
   })
+  // From the start, or the first failure after a quiet time would be no increase.
+  for (const outcome of ['ok', 'expired', 'throttled', 'failed']) reads.inc({ outcome }, 0)
+  for (const outcome of ['ok', 'lost']) checkpoints.inc({ outcome }, 0)
   const readSeconds = new Histogram({
     name: 'cdc_getrecords_duration_seconds',
     help: 'Time of a GetRecords call that was answered.',
@@ -277,6 +312,20 @@ export function serviceMetrics(build: { version: string; workerId: string }) {
       checkpointed: (_shard: string, outcome: 'ok' | 'lost'): void => checkpoints.inc({ outcome }),
       settled: (shard: string, outcome: string, records: number): void =>
         settled.inc({ shard, outcome }, records),
+      tableSettled(settledNow: {
+        table: string
+        operation: string
+        outcome: string
+        records: number
+        latencies: readonly number[]
+      }): void {
+        const { operation, outcome, records, latencies } = settledNow
+        const table = tableLabel(settledNow.table)
+        tableSettled.inc({ table, operation, outcome }, records)
+        if (latencies.length === 0) return
+        const histogram = tableLatency.labels(table)
+        for (const value of latencies) histogram.observe(Math.max(0, value))
+      },
       skipped: (reason: string, records: number): void => skipped.inc({ reason }, records),
       control: (operation: string, records: number): void =>
         controls.inc({ operation: CONTROL_OPERATIONS.has(operation) ? operation : 'other' }, records),

@@ -41,6 +41,7 @@ export async function leftBy(line: CorpusLine, pageLength: number): Promise<Left
       log: silent,
       metrics: {
         settled: () => {},
+        tableSettled: () => {},
         skipped: () => {},
         control: () => {},
         deadLetters: () => {},

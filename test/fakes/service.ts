@@ -113,6 +113,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
                 checkpointed: () => {},
                 settled: (_shard, outcome, records) =>
                   counts.settled.set(outcome, (counts.settled.get(outcome) ?? 0) + records),
+                tableSettled: () => {},
                 skipped: () => {},
                 control: () => {},
                 deadLetters: () => {},

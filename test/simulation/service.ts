@@ -104,6 +104,7 @@ export function startService(
         watch: () => () => {},
         checkpointed: () => {},
         settled: () => {},
+        tableSettled: () => {},
         skipped: () => {},
         control: () => {},
         deadLetters: () => {},

@@ -70,6 +70,9 @@ export type Settled =
   /** All records up to `count` are settled; `hold` is why the next one is not. */
   { kind: 'settled'; count: number; hold: Hold | undefined } | { kind: 'halted' }
 
+/** Each attempt after the first meets the fields that the requests before it have mapped; more than a few cannot help. */
+const MAY_PASS_ATTEMPTS = 4
+
 /** One a tenure: the ordinals run through it. */
 export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: PageWriterSettings) {
   const { clock, log, metrics } = parts
@@ -227,7 +230,9 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         metrics.retries(judged.reason, 1)
         return { kind: 'retry' }
       case 'dead':
-        return judged
+        if (!judged.mayPass || op.attempts >= MAY_PASS_ATTEMPTS) return judged
+        metrics.retries('mapped-meanwhile', 1)
+        return { kind: 'retry' }
       case 'conflict': {
         const { current } = judged
         const meaning = judgeConflict({ sent: op.version, current, earlierCopy: op.mayHaveLanded })

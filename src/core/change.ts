@@ -80,22 +80,22 @@ export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE): Decoded {
   }
   // Of the same length means ASCII, and then the bytes are the code units.
   const units = text.length === bytes.length ? bytes : codeUnitsOf(text)
-  const scanned = scan(units, text.length, decodeLimits)
-  if (typeof scanned === 'string') return unreadable(scanned)
-  const meta = objectIn(text, scanned, 'metadata')?.members
+  const record = scan(units, text.length, decodeLimits)
+  if (typeof record === 'string') return unreadable(record)
+  const meta = objectIn(text, record, 'metadata')?.members
   if (!meta) return unreadable('not-a-dms-record')
   const { recordType, operation, schema, table, partitionKeyType } = headOf(text, units, meta)
   if (schema === undefined || table === undefined || operation === undefined) {
     return unreadable('not-a-dms-record')
   }
   if (recordType === 'control') {
-    const control = objectIn(text, scanned, 'control')
+    const control = objectIn(text, record, 'control')
     const definition = control && definitionOf(text.slice(control.start, control.end))
     return { kind: 'control', operation, schema, table, definition }
   }
   if (recordType !== 'data') return unreadable('not-a-dms-record')
   if (!isOperation(operation)) return unreadable('unknown-operation')
-  const row = objectIn(text, scanned, 'data')
+  const row = objectIn(text, record, 'data')
   if (!row) return unreadable('not-a-dms-record')
   return {
     kind: 'change',
@@ -105,8 +105,8 @@ export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE): Decoded {
     partitionKeyType,
     text,
     row,
-    before: operation === 'update' ? (objectIn(text, scanned, beforeImage)?.members ?? NONE) : NONE,
-    committedAtMs: timeOf(text, units, meta, 'commit-timestamp') ?? timeOf(text, units, meta, 'timestamp'),
+    before: operation === 'update' ? (objectIn(text, record, beforeImage)?.members ?? NONE) : NONE,
+    committedAtMs: timeOf(units, meta, COMMIT_TIMESTAMP) ?? timeOf(units, meta, TIMESTAMP),
   }
 }
 
@@ -132,45 +132,59 @@ type Head = {
  */
 const heads = new Map<string, Head>()
 const HEADS_MAX = 1000
-const recent: { units: CodeUnits; head: Head }[] = []
+const recent: { bytes: Uint8Array; head: Head }[] = []
 const RECENT_MAX = 6
 let oldest = 0
 
+/** What DMS writes first, in this order: all that makes a head, and the time before it. */
+const HEAD_ORDER = [
+  'timestamp',
+  'record-type',
+  'operation',
+  'partition-key-type',
+  'schema-name',
+  'table-name',
+].map(bytesOf)
+const COMMIT_TIMESTAMP = bytesOf('commit-timestamp')
+const TIMESTAMP = HEAD_ORDER[0]!
+
+function bytesOf(text: string): Uint8Array {
+  return utf8Encoder.encode(text)
+}
+
 /** A copy of its own: a piece of a record's text would keep all of it in memory. */
 function copied(text: string): string {
-  return utf8.decode(utf8Encoder.encode(text))
+  return utf8.decode(bytesOf(text))
 }
 
 function headOf(text: string, units: CodeUnits, meta: Members): Head {
-  // The order DMS writes: timestamp, record-type, operation, partition-key-type, schema-name, table-name.
-  if (!isNamed(text, meta, 5, 'table-name')) return readHead(text, meta)
-  const start = meta[4]!
-  const end = meta[23]!
+  const start = meta[4] ?? -1
+  const end = meta[23] ?? -1
+  const isUsual = isNamed(units, meta, 0, TIMESTAMP) && start > 0 && end > 0
+  if (!isUsual) return readHead(text, meta)
   for (let n = 0; n < recent.length; n++) {
-    if (isAt(units, start, end, recent[n]!.units)) return recent[n]!.head
+    if (isAt(units, start, end, recent[n]!.bytes)) return recent[n]!.head
   }
+  // Remembered are only heads whose members stand in the usual order, so what is found equal does as well.
   const key = text.slice(start, end)
   let head = heads.get(key)
   if (!head) {
+    if (!HEAD_ORDER.every((name, n) => isNamed(units, meta, n, name))) return readHead(text, meta)
     head = readHead(text, meta.slice(0, 24))
     if (heads.size >= HEADS_MAX) heads.clear()
     heads.set(copied(key), head)
   }
-  // Units tell texts apart only where both are ASCII.
-  if (isAscii(key)) {
-    recent[oldest] = { units: units.slice(start, end), head }
+  const bytes = bytesOf(key)
+  // The code units of a text that is not ASCII are not its own.
+  if (bytes.length === key.length) {
+    recent[oldest] = { bytes, head }
     oldest = (oldest + 1) % RECENT_MAX
   }
   return head
 }
 
-function isAscii(text: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII
-  return /^[\x00-\x7f]*$/.test(text)
-}
-
-/** Whether `wanted` stands from `start` to `end`; from the back, where the names of tables are. */
-function isAt(units: CodeUnits, start: number, end: number, wanted: CodeUnits): boolean {
+/** Whether `wanted`, which is ASCII, stands from `start` to `end`; from the back, where the names of tables are. */
+function isAt(units: CodeUnits, start: number, end: number, wanted: Uint8Array): boolean {
   if (wanted.length !== end - start) return false
   for (let i = wanted.length - 1; i >= 0; i--) if (units[start + i] !== wanted[i]) return false
   return true
@@ -196,18 +210,14 @@ function readHead(text: string, meta: Members): Head {
 }
 
 /** @param n of the member @returns whether it is written so, without escapes */
-function isNamed(text: string, members: Members, n: number, name: string): boolean {
+function isNamed(units: CodeUnits, members: Members, n: number, name: Uint8Array): boolean {
   const at = 4 * n
-  return (
-    at < members.length &&
-    members[at + 1]! - members[at]! === name.length &&
-    text.startsWith(name, members[at])
-  )
+  return at < members.length && isAt(units, members[at]!, members[at + 1]!, name)
 }
 
-function timeOf(text: string, units: CodeUnits, meta: Members, name: string): number | undefined {
+function timeOf(units: CodeUnits, meta: Members, name: Uint8Array): number | undefined {
   for (let n = 0; 4 * n < meta.length; n++) {
-    if (isNamed(text, meta, n, name)) return timestampMs(units, meta[4 * n + 2]! + 1, meta[4 * n + 3]! - 1)
+    if (isNamed(units, meta, n, name)) return timestampMs(units, meta[4 * n + 2]! + 1, meta[4 * n + 3]! - 1)
   }
   return undefined
 }

@@ -76,6 +76,8 @@ export function typeNamed(name: string): ColumnType | 'as-it-comes' | undefined 
   const element = array ? (array.internal ?? array.sql ?? array.word)! : plain
   const kind = Object.hasOwn(CHANGED, element) ? CHANGED[element] : undefined
   if (kind === undefined && !AS_THEY_COME.has(element)) return undefined
+  // The one type whose arrays are parted by semicolons.
+  if (element === 'box') return 'as-it-comes'
   const type: ColumnType | undefined =
     kind === undefined ? undefined : kind === 'numeric' ? { kind, as: 'number' } : ({ kind } as ColumnType)
   return array ? { kind: 'array', element: type } : (type ?? 'as-it-comes')
@@ -102,7 +104,8 @@ export function converted(token: string, type: ColumnType, parseArray: ParseArra
     case 'numeric':
       return numeric(token, content, type.as)
     case 'boolean':
-      return booleans.get((content ?? token).toLowerCase()) ?? token
+      // Without MapBooleanAsBoolean it is a CHAR(5), perhaps padded.
+      return booleans.get((content ?? token).trimEnd().toLowerCase()) ?? token
     case 'timestamp':
       return content === undefined ? token : (isoTimestamp(content) ?? token)
     case 'json':

@@ -7,6 +7,7 @@
 import type { Change, Control, Decoded, UnreadableReason } from './change.ts'
 import { converted, type ParseArray } from './column.ts'
 import { misfits } from './definition.ts'
+import type { Members } from './json-scan.ts'
 import { each, find, nameAt, onOneLine, stringAt, tokenAt, withChanges } from './json-text.ts'
 import { type HashRange, isInRange } from './shard.ts'
 import type { TableRules } from './table.ts'
@@ -122,7 +123,7 @@ export function decide(decoded: Decoded, partitionKey: string, context: DecideCo
   if (rules.mode === 'skip') return { kind: 'skip', reason: 'not-selected', table: rules.name }
 
   const isLoad = decoded.operation === 'load'
-  const isExpected = partitionOf(decoded.partitionKeyType) === rules.partition
+  const isExpected = isPartitionedBy(rules.partition, decoded.partitionKeyType)
   if (!isExpected && !isLoad) return { kind: 'hold', hold: partitionContradiction(decoded, rules) }
   if (rules.mode === 'append' && (decoded.operation === 'update' || decoded.operation === 'delete')) {
     const letter: Letter = { reason: 'append-only', detail: decoded.operation, index: rules.index }
@@ -131,38 +132,56 @@ export function decide(decoded: Decoded, partitionKey: string, context: DecideCo
 
   const hasBeforeImage = hasPrefixed(decoded, context.beforeImagePrefix)
   const key = keyOf(decoded, rules, current, context)
-  if (key.kind === 'letter') return unkeyed(key.letter, rules, context)
   const isMoved = decoded.operation === 'update' && (decoded.before.length > 0 || hasBeforeImage)
   const oldKey = isMoved ? keyOf(decoded, rules, previous, context) : key
-  if (oldKey.kind === 'letter') return { kind: 'letter', letter: oldKey.letter, table: rules.name }
+  if (key.kind === 'letter' && (oldKey.kind === 'letter' || key.letter.reason === 'no-key'))
+    return unkeyed(key.letter, rules, context)
 
-  const place = placeOf(key.parts, rules, context.sha256Hex)
+  const place = key.kind === 'key' ? placeOf(key.parts, rules, context.sha256Hex) : undefined
   const isBelowChanges = isLoad && !isExpected
-  if (decoded.operation === 'delete') {
+  if (place && decoded.operation === 'delete') {
     return written(rules, isBelowChanges, [writeOf('delete', place, undefined, undefined)], NO_LETTERS)
   }
-  const document = documentText(decoded, rules, context, hasBeforeImage)
-  if (document.kind === 'broken') {
-    const letter: Letter = { reason: 'column-unreadable', detail: `column ${document.column}`, ...place }
-    return { kind: 'letter', letter: settledBy(rules, letter), table: rules.name }
-  }
-  const oldPlace = isMoved ? placeOf(oldKey.parts, rules, context.sha256Hex) : place
-  const movedFrom = oldPlace.id === place.id ? undefined : oldPlace
-  const index = writeOf('index', place, document.text, keepOf(decoded, rules, movedFrom))
-  if (!movedFrom) return written(rules, isBelowChanges, [index], NO_LETTERS)
-  const remove = writeOf('delete', movedFrom, undefined, undefined)
-  if (rules.partition === 'table') return written(rules, false, [index, remove], NO_LETTERS)
+  const oldPlace =
+    isMoved && oldKey.kind === 'key' ? placeOf(oldKey.parts, rules, context.sha256Hex) : undefined
+  const movedFrom = oldPlace?.id === place?.id ? undefined : oldPlace
+  const index = indexOf(decoded, key, place, movedFrom, rules, context, hasBeforeImage)
+  if (!isMoved || (!movedFrom && oldKey.kind === 'key'))
+    return index.kind !== 'letter'
+      ? written(rules, isBelowChanges, [index], NO_LETTERS)
+      : { kind: 'letter', letter: index.letter, table: rules.name }
 
-  const isHome = homeTest(decoded, [key.parts, oldKey.parts], partitionKey, context)
-  const keyMoved = (foreign: Place): Letter => ({ reason: 'key-moved', settle: 'source-row', ...foreign })
-  const isNewHome = isHome(key.parts)
-  const isOldHome = isHome(oldKey.parts)
-  return written(
-    rules,
-    false,
-    [...(isNewHome ? [index] : []), ...(isOldHome ? [remove] : [])],
-    [...(isNewHome ? [] : [keyMoved(place)]), ...(isOldHome ? [] : [keyMoved(movedFrom)])],
-  )
+  // Each half by itself: what cannot be written of the one must not keep the other from being written.
+  const parts = [key, oldKey].flatMap(one => (one.kind === 'key' ? [one.parts] : []))
+  const isHome = rules.partition === 'table' ? () => true : homeTest(decoded, parts, partitionKey, context)
+  const writes: Write[] = []
+  const letters: Letter[] = []
+  const foreign = (at: Place): Letter => ({ reason: 'key-moved', settle: 'source-row', ...at })
+  if (index.kind === 'letter') letters.push(index.letter)
+  else if (key.kind === 'key' && isHome(key.parts)) writes.push(index)
+  else if (place) letters.push(foreign(place))
+  if (oldKey.kind === 'letter') letters.push(oldKey.letter)
+  else if (movedFrom && isHome(oldKey.parts)) writes.push(writeOf('delete', movedFrom, undefined, undefined))
+  else if (movedFrom) letters.push(foreign(movedFrom))
+  return written(rules, false, writes, letters)
+}
+
+/** The half of a change that writes the row, or why it cannot be written. */
+function indexOf(
+  change: Change,
+  key: Key,
+  place: Place | undefined,
+  movedFrom: Place | undefined,
+  rules: TableRules,
+  context: DecideContext,
+  hasBeforeImage: boolean,
+): Write | { kind: 'letter'; letter: Letter } {
+  if (key.kind === 'letter') return key
+  const document = documentText(change, rules, context, hasBeforeImage)
+  if (document.kind === 'document')
+    return writeOf('index', place!, document.text, keepOf(change, rules, movedFrom))
+  const letter: Letter = { reason: 'column-unreadable', detail: `column ${document.column}`, ...place }
+  return { kind: 'letter', letter: settledBy(rules, letter) }
 }
 
 const NO_LETTERS: readonly Letter[] = []
@@ -201,12 +220,12 @@ export function settledBy(rules: TableRules, letter: Letter): Letter {
   return rules.keepOnNull.size === 0 ? letter : { ...letter, settle: 'source-row' }
 }
 
-function partitionOf(partitionKeyType: string): TableRules['partition'] | undefined {
-  return partitionKeyType === 'schema-table'
-    ? 'table'
-    : partitionKeyType === 'primary-key'
-      ? 'key'
-      : undefined
+/** Whether a record is partitioned as the table file says, as far as it tells. One constant keeps a table together as well. */
+function isPartitionedBy(partition: TableRules['partition'], partitionKeyType: string): boolean {
+  if (partitionKeyType === '') return true
+  return partition === 'key'
+    ? partitionKeyType === 'primary-key'
+    : partitionKeyType === 'schema-table' || partitionKeyType === 'constant'
 }
 
 function partitionContradiction(change: Change, rules: TableRules): Hold {
@@ -254,11 +273,15 @@ function current(change: Change, column: string): string | undefined {
 /** The value before the update: from the before-image, from a `BI_` column, else unchanged. An empty one means an unchanged key. */
 function previous(change: Change, column: string, prefix: string): string | undefined {
   const { text, before, row } = change
-  const at = find(text, before, column)
-  if (at >= 0) return tokenAt(text, before, at)
-  const prefixed = prefix === '' ? -1 : find(text, row.members, prefix + column)
-  const token = prefixed < 0 ? 'null' : tokenAt(text, row.members, prefixed)
-  return token === 'null' ? current(change, column) : token
+  const tokenIn = (members: Members, name: string) => {
+    const at = find(text, members, name)
+    return at < 0 ? 'null' : tokenAt(text, members, at)
+  }
+  // A key column is never null at the source: there it means that the before-image does not have it.
+  const image = tokenIn(before, column)
+  if (image !== 'null') return image
+  const prefixed = prefix === '' ? 'null' : tokenIn(row.members, prefix + column)
+  return prefixed === 'null' ? current(change, column) : prefixed
 }
 
 function keyOf(change: Change, rules: TableRules, tokenOf: TokenOf, context: DecideContext): Key {
@@ -372,15 +395,12 @@ function documentText(
     if (at >= 0) changes.set(at, undefined)
   }
   if (hasBeforeImage) {
-    for (const at of each(row.members)) if (isBeforeImage(change, at, context)) changes.set(at, undefined)
+    // A column of the before-image names one of the row behind its prefix; any other column is the row's own.
+    const names = [...each(row.members)].map(at => nameAt(text, row.members, at))
+    const known = new Set(names)
+    const { beforeImagePrefix: prefix } = context
+    for (const [n, name] of names.entries())
+      if (name.startsWith(prefix) && known.has(name.slice(prefix.length))) changes.set(4 * n, undefined)
   }
   return { kind: 'document', text: onOneLine(withChanges(text, row, changes)) }
-}
-
-/** A column of the before-image names one of the row behind its prefix; any other column is the row's own. */
-function isBeforeImage({ text, row }: Change, at: number, { beforeImagePrefix }: DecideContext): boolean {
-  const name = nameAt(text, row.members, at)
-  return (
-    name.startsWith(beforeImagePrefix) && find(text, row.members, name.slice(beforeImagePrefix.length)) >= 0
-  )
 }

@@ -2,7 +2,7 @@
 import { elementsOf, find, objectOf, stringOf, tokenAt } from './json-text.ts'
 
 /**
- * @param text of the answer, filtered to `docs.found`, `docs._source` and `docs.error.type`
+ * @param text of the whole answer
  * @param count of the documents asked for
  * @returns the source of each, in the order asked for; undefined for one that is not there, or whose index is not
  * @throws when the answer is another, or a document could not be read

@@ -37,7 +37,8 @@ export type Judgement =
   | { kind: 'done'; outcome: 'indexed' | 'deleted' }
   | { kind: 'conflict'; current: bigint | undefined }
   | { kind: 'retry'; reason: string }
-  | { kind: 'dead'; detail: string }
+  /** `mayPass`: sent again a few times, it may be taken all the same. */
+  | { kind: 'dead'; detail: string; mayPass?: boolean }
   | { kind: 'fenced' }
 
 /** Refusals that concern the index, not the document, although their status says 400, 403 or 404. */
@@ -47,6 +48,12 @@ const INDEX_AT_FAULT = new Set([
   'cluster_block_exception',
   'no_shard_available_action_exception',
 ])
+
+/**
+ * Two requests met a new field at once and mapped it differently (55 and 61.5). The field is there now: sent again, the
+ * document is taken. But one document that maps a new field in two ways ([55, 61.5]) gets this answer each time.
+ */
+const MAPPED_MEANWHILE = /^mapper \[.*\] cannot be changed from type /s
 
 export function judge(kind: 'index' | 'delete', answer: Answer): Judgement {
   if (answer.kind === 'fenced') return answer
@@ -62,6 +69,8 @@ export function judge(kind: 'index' | 'delete', answer: Answer): Judgement {
     return { kind: 'conflict', current: currentVersion(error?.reason ?? '') }
   }
   if (INDEX_AT_FAULT.has(type)) return { kind: 'retry', reason: type }
+  if (status === 400 && type === 'illegal_argument_exception' && MAPPED_MEANWHILE.test(error?.reason ?? ''))
+    return { kind: 'dead', detail: type, mayPass: true }
   if (status === 400) return { kind: 'dead', detail: deadDetail(type, error?.caused_by?.type) }
   return { kind: 'retry', reason: `status-${status}` }
 }

@@ -1,10 +1,18 @@
-/** The questions both indices answer: the fake, and OpenSearch through the client. `n` is mapped as a number. */
+/**
+ * The questions both indices answer: the fake, and OpenSearch through the client. `n` is mapped as a number, `j` as a
+ * `flat_object`; the real index has several shards, so that routing matters.
+ */
 import { expect, test } from 'vitest'
 import { actionText } from '../../src/core/batch.ts'
+import type { Place } from '../../src/core/document.ts'
 import type { BulkAnswer } from '../../src/core/outcome.ts'
 import { currentVersion, versionsOf } from '../../src/core/version.ts'
 
-export type SearchUnderTest = { bulk: (body: string) => Promise<BulkAnswer>; index: string }
+export type SearchUnderTest = {
+  bulk: (body: string) => Promise<BulkAnswer>
+  documents: (places: readonly Place[]) => Promise<(string | undefined)[]>
+  index: string
+}
 
 const versionOf = versionsOf(442_000_000)
 
@@ -19,6 +27,10 @@ export function searchContract(make: () => Promise<SearchUnderTest>): void {
     const answer = await search.bulk(texts.join(''))
     if (answer.kind !== 'items') throw new Error(`expected items, found ${JSON.stringify(answer)}`)
     return answer.items.map(({ status, error }) => (error ? `${status} ${error.type}` : status))
+  }
+
+  function documents(search: SearchUnderTest, ...ids: string[]): Promise<(string | undefined)[]> {
+    return search.documents(ids.map(id => ({ index: search.index, id })))
   }
 
   test('one document in one request: applied in order, an older version is a conflict', async () => {
@@ -82,5 +94,95 @@ export function searchContract(make: () => Promise<SearchUnderTest>): void {
         ['index', '1', '16'],
       ),
     ).toEqual([201, '409 version_conflict_engine_exception', 200, '409 version_conflict_engine_exception'])
+  })
+
+  test('a document with a member twice is refused alone, also where it is nested', async () => {
+    const search = await make()
+    expect(
+      await answers(
+        search,
+        ['index', '1', versionOf(1), '{"a":1}'],
+        ['index', '2', versionOf(2), '{"a":1,"b":{"c":"a"},"a":2}'],
+        ['index', '3', versionOf(3), '{"a":2,"j":{"b":[{"c":1,"d":"}","c":1}]}}'],
+        ['index', '4', versionOf(4), '{"a":3,"\\u0061":4}'],
+        ['index', '5', versionOf(5), '{"a":3,"j":{"a":[{"a":1},{"a":2}]},"b":"\\",\\"a\\":"}'],
+      ),
+    ).toEqual([
+      201,
+      '400 mapper_parsing_exception',
+      '400 mapper_parsing_exception',
+      '400 mapper_parsing_exception',
+      201,
+    ])
+    expect(await documents(search, '2', '5')).toEqual([
+      undefined,
+      '{"a":3,"j":{"a":[{"a":1},{"a":2}]},"b":"\\",\\"a\\":"}',
+    ])
+  })
+
+  test('a JSON field that holds objects takes lists of them and null, but no scalar', async () => {
+    const search = await make()
+    const shapes = ['{"x":1}', '{"x":"s","y":[true]}', '[{"x":1},{"x":"s"}]', '{}', 'null', '[]']
+    const scalars = ['5', '"s"', 'true', '[1]', '["s",{"x":1}]']
+    const found = await answers(
+      search,
+      ...[...shapes, ...scalars].map((shape, at): ['index', string, string, string] => [
+        'index',
+        String(at),
+        versionOf(at + 1),
+        `{"j":${shape}}`,
+      ]),
+    )
+    expect(found).toEqual([...shapes.map(() => 201), ...scalars.map(() => '400 mapper_parsing_exception')])
+  })
+
+  test('documents are read as they are this moment: written, overwritten, deleted, never there, of no index', async () => {
+    const search = await make()
+    const digits = '{"n":1,"d":12345678901234567890.0123456789,"s":"\\u00e9 ž 😀"}'
+    await answers(
+      search,
+      ['index', 'digits', versionOf(1), digits],
+      ['index', 'twice', versionOf(2), '{"n":2}'],
+      ['index', 'gone', versionOf(3), '{"n":3}'],
+    )
+    expect(await documents(search, 'digits', 'twice', 'gone', 'never')).toEqual([
+      digits,
+      '{"n":2}',
+      '{"n":3}',
+      undefined,
+    ])
+    await answers(search, ['index', 'twice', versionOf(4), '{"n":4}'], ['delete', 'gone', versionOf(5)])
+    expect(await documents(search, 'gone', 'twice', 'digits', 'twice')).toEqual([
+      undefined,
+      '{"n":4}',
+      digits,
+      '{"n":4}',
+    ])
+    expect(
+      await search.documents([
+        { index: `${search.index}_absent`, id: 'digits' },
+        { index: search.index, id: 'twice' },
+      ]),
+    ).toEqual([undefined, '{"n":4}'])
+  })
+
+  test('a document with a routing is read, overwritten and deleted by id and routing', async () => {
+    const search = await make()
+    const places = ['a', 'b', 'c', 'd', 'e', 'f'].map(
+      (routing): Place => ({ index: search.index, id: `${routing}|1`, routing }),
+    )
+    const write = async (kind: 'index' | 'delete', ordinal: number): Promise<number[]> => {
+      const texts = places.map(place =>
+        actionText({ kind, ...place, document: `{"n":${ordinal}}` }, versionOf(ordinal)),
+      )
+      const answer = await search.bulk(texts.join(''))
+      if (answer.kind !== 'items') throw new Error(`expected items, found ${JSON.stringify(answer)}`)
+      return answer.items.map(({ status }) => status)
+    }
+    expect(await write('index', 1)).toEqual(places.map(() => 201))
+    expect(await write('index', 2)).toEqual(places.map(() => 200))
+    expect(await search.documents(places)).toEqual(places.map(() => '{"n":2}'))
+    expect(await write('delete', 3)).toEqual(places.map(() => 200))
+    expect(await search.documents(places)).toEqual(places.map(() => undefined))
   })
 }

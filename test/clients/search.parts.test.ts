@@ -38,7 +38,11 @@ afterAll(async () => {
 describe('OpenSearch answers as the model does', () => {
   searchContract(async () => ({
     bulk,
-    index: await newIndex({ mappings: { properties: { n: { type: 'long' } } } }),
+    documents: places => search.documents(places, 30_000),
+    index: await newIndex({
+      settings: { 'index.number_of_shards': 4 },
+      mappings: { properties: { n: { type: 'long' }, j: { type: 'flat_object' } } },
+    }),
   }))
 })
 
@@ -74,6 +78,39 @@ describe('status contract, each answer provoked', () => {
 
   test('duplicate members are refused per item', async () => {
     expect(await judged(await newIndex(), { document: '{"a":1,"a":2}' })).toMatchObject({ kind: 'dead' })
+  })
+
+  test('a field that two requests map at once as two types: one of them is refused, and taken when sent again', async () => {
+    const values = { whole: '55', fraction: '61.5' }
+    for (let pair = 0; pair < 20; pair++) {
+      const index = await newIndex()
+      const write = (id: string, x: string, ordinal: number) =>
+        bulk(actionText({ kind: 'index', index, id, document: `{"x":${x}}` }, versionOf(ordinal)))
+      const answers = await Promise.all(Object.entries(values).map(([id, x]) => write(id, x, 1)))
+      const refused = answers.flatMap(answer => (answer.kind === 'items' ? answer.items : []))
+      const error = refused.find(({ status }) => status === 400)?.error
+      if (!error) continue
+      expect(error).toMatchObject({
+        type: 'illegal_argument_exception',
+        reason: expect.stringMatching(/^mapper \[x\] cannot be changed from type /),
+      })
+      for (const [id, x] of Object.entries(values))
+        expect(await write(id, x, 2)).toMatchObject({ items: [{ status: expect.toBeOneOf([200, 201]) }] })
+      return
+    }
+    expect.fail('20 pairs of requests at once never met')
+  })
+
+  test('a new field with elements of two types in one document: refused each time, until another row has mapped it', async () => {
+    const index = await newIndex()
+    const write = (id: string, x: string, ordinal: number) =>
+      bulk(actionText({ kind: 'index', index, id, document: `{"x":${x}}` }, versionOf(ordinal)))
+    for (const ordinal of [1, 2])
+      expect(await write('1', '[55,61.5]', ordinal)).toMatchObject({
+        items: [{ status: 400, error: { type: 'illegal_argument_exception' } }],
+      })
+    expect(await write('2', '[61.5]', 3)).toMatchObject({ items: [{ status: 201 }] })
+    expect(await write('1', '[55,61.5]', 4)).toMatchObject({ items: [{ status: 201 }] })
   })
 
   test('a blocked index is retried', async () => {

@@ -1,4 +1,4 @@
 import { fakeSearch } from '../fakes/search.ts'
 import { searchContract } from './search.contract.ts'
 
-searchContract(async () => ({ bulk: fakeSearch().bulk, index: 'i' }))
+searchContract(async () => ({ ...fakeSearch(), index: 'i' }))

@@ -1,0 +1,146 @@
+/**
+ * The records of a sequence through the production page writer into an index in memory with external versions.
+ *
+ * The index keeps tombstones and refuses what OpenSearch refuses of any document; it has no mapping.
+ */
+
+import type { Action } from '../../src/bulk-writer.ts'
+import type { Place } from '../../src/core/document.ts'
+import type { Answer, Item } from '../../src/core/outcome.ts'
+import { type PageWriterSettings, pageWriter } from '../../src/page-writer.ts'
+import type { Tenure } from '../../src/tenure.ts'
+import type { CorpusLine } from './line.ts'
+import { beforeImageOf, contextOf, partitionKeyOf } from './line-tables.ts'
+import { RECORD_BYTES_MAX } from './outcome.ts'
+import { refusalOf } from './refusal.ts'
+
+export type Left = {
+  /** Index -> id -> text. */
+  documents: Map<string, Map<string, string>>
+  letters: string[]
+  held: string | undefined
+}
+
+/** @param pageLength records handed over at once; Infinity for one page of all */
+export async function leftBy(line: CorpusLine, pageLength: number): Promise<Left> {
+  const index = indexInMemory()
+  const letters: string[] = []
+  const writer = pageWriter(
+    {
+      write: index.write,
+      documents: index.documents,
+      sendLetters: async sealed => {
+        const reasons = sealed.map(({ letter }) => letter.reason)
+        // Written as it was; the letter only asks for a look at the source, and depends on where a page ends.
+        letters.push(...reasons.filter(reason => reason !== 'kept-columns-moved'))
+      },
+      leases: async () => [],
+      context: contextOf(line, 'absent-in-updates'),
+      clock: { now: () => 0, monotonic: () => 0, sleep: async () => {} },
+      random: () => 0.5,
+      log: silent,
+      metrics: {
+        settled: () => {},
+        skipped: () => {},
+        control: () => {},
+        keptColumnsUnknown: () => {},
+        deadLetters: () => {},
+        retries: () => {},
+        latency: () => {},
+        fenceJumped: () => {},
+      },
+    },
+    tenure(contextOf(line, 'none').range),
+    settings(beforeImageOf(line)),
+  )
+  const records = line.records.map((record, at) => ({
+    sequenceNumber: String(at + 1),
+    arrivedAtMs: undefined,
+    data: record.data,
+    partitionKey: partitionKeyOf(record, line),
+  }))
+  const halt = new AbortController().signal
+  for (let at = 0; at < records.length; ) {
+    const page = records.slice(at, at + pageLength)
+    writer.accept(page.length)
+    const settled = await writer.settleFrom(page, 0, halt)
+    if (settled.kind === 'halted') return { ...index.left(), letters, held: 'the page writer halted' }
+    if (settled.hold)
+      return { ...index.left(), letters, held: `${settled.hold.reason}: ${settled.hold.found}` }
+    at += page.length
+  }
+  return { ...index.left(), letters, held: undefined }
+}
+
+const silent = { info: () => {}, warn: () => {}, error: () => {} }
+
+function settings(beforeImage: string): PageWriterSettings {
+  return {
+    stream: 'corpus',
+    service: 'test',
+    recordBytesMax: RECORD_BYTES_MAX,
+    beforeImage,
+    keptMax: 200,
+    heldRetryMs: 0,
+    retry: { firstMs: 0, maxMs: 0 },
+  }
+}
+
+function tenure(range: Tenure['range']): Tenure {
+  const never = new AbortController().signal
+  return {
+    shardId: 'shardId-000000000000',
+    fence: () => 1,
+    start: 'TRIM_HORIZON',
+    range,
+    isAlive: () => true,
+    lost: never,
+    leaving: never,
+    leave: () => {},
+    renew: async () => true,
+    checkpoint: async () => true,
+    shardEnd: async () => true,
+    jump: async () => false,
+    evict: async () => {},
+    abandon: () => {},
+    keep: async () => {},
+  }
+}
+
+function indexInMemory() {
+  const stored = new Map<string, { place: Place; version: bigint; document: string | undefined }>()
+  const keyOf = ({ index, id }: Place) => `${index}\n${id}`
+
+  function apply({ write, version }: Action): Item {
+    const key = keyOf(write)
+    const found = stored.get(key)
+    if (found && found.version >= BigInt(version))
+      return {
+        status: 409,
+        error: {
+          type: 'version_conflict_engine_exception',
+          reason: `current version [${found.version}] is higher or equal to the one provided [${version}]`,
+        },
+      }
+    if (write.kind === 'index' && refusalOf(write.document!))
+      return { status: 400, error: { type: 'mapper_parsing_exception' } }
+    const wasThere = found?.document !== undefined
+    stored.set(key, { place: write, version: BigInt(version), document: write.document })
+    return { status: write.kind === 'index' ? (wasThere ? 200 : 201) : wasThere ? 200 : 404 }
+  }
+
+  return {
+    write: async (actions: readonly Action[]): Promise<Answer[]> =>
+      actions.map(action => ({ kind: 'item', item: apply(action) })),
+    documents: async (places: readonly Place[]) => places.map(place => stored.get(keyOf(place))?.document),
+    left(): { documents: Left['documents'] } {
+      const documents: Left['documents'] = new Map()
+      for (const { place, document } of stored.values()) {
+        if (document === undefined) continue
+        const ofIndex = documents.get(place.index) ?? new Map()
+        documents.set(place.index, ofIndex.set(place.id, document))
+      }
+      return { documents }
+    },
+  }
+}

@@ -87,8 +87,31 @@ export const settings = {
   ),
   DEAD_LETTER_QUEUE_URL: url(undefined, 'SQS queue for records that can never be indexed.'),
   OPENSEARCH_URL: url(undefined, 'OpenSearch, such as https://search.example.com.'),
-  OPENSEARCH_USERNAME: text('', 'User for basic authentication; empty for none.'),
+  OPENSEARCH_AUTH: oneOf(
+    ['auto', 'none', 'basic', 'sigv4'],
+    'auto',
+    'Who to be to OpenSearch: nobody, a user, or the AWS role of this process. `auto`: `basic` with a user, else `sigv4` for a host of AWS, else `none`.',
+  ),
+  OPENSEARCH_USERNAME: text('', 'User for basic authentication.'),
   OPENSEARCH_PASSWORD: text('', 'Its password. Never logged.'),
+  OPENSEARCH_AWS_SERVICE: oneOf(
+    ['auto', 'es', 'aoss'],
+    'auto',
+    'What signatures are for: `es`, a managed domain, or `aoss`, a serverless collection. `auto`: by the host, else `es`.',
+  ),
+  AWS_REGION: text(
+    '',
+    "The AWS SDK's own; signatures for OpenSearch take it where the host of OPENSEARCH_URL names no region.",
+  ),
+  OPENSEARCH_CA_FILE: text(
+    '',
+    "PEM file of the certificate authorities to trust in place of the system's. Certificates are always verified.",
+  ),
+  OPENSEARCH_COMPRESSION: oneOf(
+    ['auto', 'gzip', 'none'],
+    'auto',
+    'Of requests and answers. `auto`: `gzip`, but `none` to this machine.',
+  ),
   TABLE_FILE: text(
     '',
     'YAML or JSON file with key, index, column types and more of each table (`--print-schema`). Without it: key `id`, index `{schema}_{table}`, values as they came.',

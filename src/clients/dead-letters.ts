@@ -9,7 +9,8 @@ import { OutsideError } from '../errors.ts'
 
 const gzipped = promisify(gzip)
 
-export function deadLetters(queueUrl: string) {
+/** @param options.requestTimeoutMs until an answer begins, and again between two parts of it */
+export function deadLetters(queueUrl: string, { requestTimeoutMs = 10_000 } = {}) {
   const client = new SQSClient({
     // The queue's address is the setting as it stands: local emulators name hosts that do not resolve.
     endpoint: new URL(queueUrl).origin,
@@ -17,8 +18,10 @@ export function deadLetters(queueUrl: string) {
     maxAttempts: 3,
     requestHandler: new NodeHttpHandler({
       connectionTimeout: 2000,
-      requestTimeout: 10_000,
+      requestTimeout: requestTimeoutMs,
       throwOnRequestTimeout: true,
+      // The one above ends with the first byte of an answer; without this a body that stalls would hang for ever.
+      socketTimeout: requestTimeoutMs,
     }),
   })
 

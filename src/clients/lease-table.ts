@@ -44,6 +44,8 @@ export function leaseTable(options: { tableName: string; requestTimeoutMs: numbe
       connectionTimeout: 2000,
       requestTimeout: options.requestTimeoutMs,
       throwOnRequestTimeout: true,
+      // The one above ends with the first byte of an answer; without this a body that stalls would hang for ever.
+      socketTimeout: options.requestTimeoutMs,
     }),
   })
   const client = DynamoDBDocumentClient.from(base, { marshallOptions: { removeUndefinedValues: true } })

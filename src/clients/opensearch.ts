@@ -1,10 +1,4 @@
-/**
- * OpenSearch: sends bulk requests, puts and reads the template. One attempt a call: the client's own retries are off,
- * for a bulk request re-sent behind our back could land after a newer one.
- */
-import http from 'node:http'
-import https from 'node:https'
-import { Client, errors } from '@opensearch-project/opensearch'
+/** OpenSearch: sends bulk requests, reads documents, puts and reads the template. One attempt a call; the caller retries. */
 import type { Place } from '../core/document.ts'
 import { sourcesOf } from '../core/multi-get.ts'
 import type { BulkAnswer, Item } from '../core/outcome.ts'
@@ -16,60 +10,60 @@ import {
   templateDifferences,
 } from '../core/template.ts'
 import { OutsideError } from '../errors.ts'
+import {
+  ExchangeError,
+  type ExchangeOptions,
+  errorType,
+  escaped,
+  type HttpAnswer,
+  type HttpRequest,
+  openSearchExchange,
+} from './opensearch-exchange.ts'
 
 /** Only what is judged: parsing the answer is the larger part of a bulk request's cost here. */
 const BULK_FILTER =
   'errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.type'
-const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])$/
+/** For what is asked at the start and by `bootstrap`. */
+const SETUP_TIMEOUT_MS = 30_000
 
-export type OpenSearchOptions = { url: string; username: string; password: string }
+export type OpenSearchOptions = ExchangeOptions
 
 export function openSearch(options: OpenSearchOptions) {
-  const { protocol, hostname } = new URL(options.url)
-  const agentOptions = { keepAlive: true, maxSockets: 256 }
-  const agent = protocol === 'https:' ? new https.Agent(agentOptions) : new http.Agent(agentOptions)
-  const client = new Client({
-    node: options.url,
-    agent: () => agent,
-    maxRetries: 0,
-    ...(options.username === '' ? {} : { auth: { username: options.username, password: options.password } }),
-    // Compressing costs more than it saves where there is no network.
-    ...(LOOPBACK.test(hostname) ? {} : { compression: 'gzip' as const, suggestCompression: true }),
-  })
+  const exchange = openSearchExchange(options)
 
-  /** @param body lines of actions and documents, each with its line end */
-  async function bulk(body: string, timeoutMs: number): Promise<BulkAnswer> {
-    const request = client.transport.request(
-      { method: 'POST', path: '/_bulk', querystring: { filter_path: BULK_FILTER }, bulkBody: body },
-      // The client's own timeout counts idle time and ends with the first byte; ours is for the whole exchange.
-      { requestTimeout: timeoutMs, maxRetries: 0 },
-    )
-    let isTimedOut = false
-    const timer = setTimeout(() => {
-      isTimedOut = true
-      request.abort()
-    }, timeoutMs)
+  /**
+   * A body of more than `http.max_content_length` (100 MiB, 10 MiB on small AWS instances) is refused with 413 while it
+   * is still on its way, and OpenSearch then closes: as a rule that is answered as status 413, but where the reset
+   * overtakes the answer it is a broken connection like any other. BULK_BYTES_MAX stays below the limit.
+   *
+   * @param body lines of actions and documents, each with its line end; a Buffer is sent, or compressed, as it is
+   * @param timeoutMs for the whole exchange; then the socket is destroyed @returns never rejects for what went wrong outside
+   */
+  async function bulk(body: string | Buffer, timeoutMs: number): Promise<BulkAnswer> {
+    let answer: HttpAnswer
     try {
-      const { body: answer } = (await request) as { body: { items?: Record<string, Item>[] } }
-      if (!Array.isArray(answer?.items))
-        return { kind: 'failed', reason: 'malformed-answer', mayHaveLanded: true }
-      return { kind: 'items', items: answer.items.map(entry => Object.values(entry)[0]!) }
+      answer = await exchange.send(
+        {
+          method: 'POST',
+          path: '/_bulk',
+          query: { filter_path: BULK_FILTER },
+          body: { type: 'application/x-ndjson', data: body },
+        },
+        timeoutMs,
+      )
     } catch (error) {
-      if (isTimedOut || error instanceof errors.TimeoutError)
-        return { kind: 'failed', reason: 'timeout', mayHaveLanded: true }
-      if (error instanceof errors.ResponseError) {
-        const type = (error.body as { error?: { type?: string } } | undefined)?.error?.type
-        return { kind: 'status', status: error.statusCode ?? 0, type: type ?? 'no error type' }
-      }
-      if (error instanceof errors.DeserializationError)
-        return { kind: 'failed', reason: 'malformed-answer', mayHaveLanded: true }
-      const isRefused = error instanceof errors.ConnectionError && error.message.includes('ECONNREFUSED')
-      if (error instanceof errors.OpenSearchClientError)
-        return { kind: 'failed', reason: 'connection', mayHaveLanded: !isRefused }
-      throw error
-    } finally {
-      clearTimeout(timer)
+      if (!(error instanceof ExchangeError)) throw error
+      const { reason, mayHaveLanded } = error
+      // Without credentials or trust there was no connection to send it on.
+      if (reason === 'credentials' || reason === 'certificate')
+        return { kind: 'failed', reason: 'connection', mayHaveLanded }
+      return { kind: 'failed', reason, mayHaveLanded }
     }
+    if (!isSuccess(answer)) return { kind: 'status', status: answer.status, type: errorType(answer.body) }
+    const items = itemsOf(answer.body)
+    return items
+      ? { kind: 'items', items }
+      : { kind: 'failed', reason: 'malformed-answer', mayHaveLanded: true }
   }
 
   /**
@@ -79,41 +73,36 @@ export function openSearch(options: OpenSearchOptions) {
    */
   async function documents(places: readonly Place[], timeoutMs: number): Promise<(string | undefined)[]> {
     const docs = places.map(({ index, id, routing }) => ({ _index: index, _id: id, routing }))
-    const { body } = (await client.transport.request(
+    const answer = await exchange.send(
       {
         method: 'POST',
         path: '/_mget',
         // No filter_path: with it OpenSearch writes `_source` anew, and makes doubles of its numbers.
-        body: { docs },
+        body: json({ docs }),
       },
-      // As bytes: the client would make doubles of the numbers.
-      { requestTimeout: timeoutMs, asStream: true },
-    )) as unknown as { body: AsyncIterable<Buffer> }
-    const chunks: Buffer[] = []
-    for await (const chunk of body) chunks.push(chunk)
-    return sourcesOf(Buffer.concat(chunks).toString(), places.length)
+      timeoutMs,
+    )
+    if (!isSuccess(answer))
+      throw new Error(`OpenSearch could not read documents: ${answer.status} ${errorType(answer.body)}`)
+    // As text: JSON.parse would make doubles of the numbers.
+    return sourcesOf(answer.body.toString(), places.length)
   }
 
   async function ping(timeoutMs: number): Promise<boolean> {
     try {
-      await client.transport.request(
-        { method: 'GET', path: '/', querystring: { filter_path: 'version.number' } },
-        { requestTimeout: timeoutMs },
-      )
-      return true
+      const request = { method: 'GET', path: '/', query: { filter_path: 'version.number' } } as const
+      return isSuccess(await exchange.send(request, timeoutMs))
     } catch {
       return false
     }
   }
 
   async function putTemplate(template: TemplateOptions): Promise<void> {
-    await explained('put the index template', () =>
-      client.transport.request({
-        method: 'PUT',
-        path: `/_index_template/${TEMPLATE_NAME}`,
-        body: indexTemplate(template),
-      }),
-    )
+    await setUp('put the index template', {
+      method: 'PUT',
+      path: `/_index_template/${TEMPLATE_NAME}`,
+      body: json(indexTemplate(template)),
+    })
   }
 
   /**
@@ -122,35 +111,29 @@ export function openSearch(options: OpenSearchOptions) {
    * @returns what differs, one line each; empty when all is as bootstrapped
    */
   async function faults(template: TemplateOptions): Promise<string[]> {
-    const stored = await explained('read the index template', () =>
-      client.transport.request(
-        { method: 'GET', path: `/_index_template/${TEMPLATE_NAME}` },
-        { ignore: [404] },
-      ),
-    )
-    const found = (stored.body as { index_templates?: { index_template: unknown }[] }).index_templates?.[0]
-      ?.index_template
+    const stored = (await setUp(
+      'read the index template',
+      { method: 'GET', path: `/_index_template/${TEMPLATE_NAME}` },
+      { mayBeMissing: true },
+    )) as { index_templates?: { index_template: unknown }[] }
+    const found = stored.index_templates?.[0]?.index_template
     if (!found) return [`index template ${TEMPLATE_NAME} is missing`]
     const { composed_of: _, ...own } = found as Record<string, unknown>
     const differences = templateDifferences(indexTemplate(template), own)
     const lines =
       differences.length > 0 ? [`index template ${TEMPLATE_NAME} differs in ${differences.join(', ')}`] : []
 
-    const indices = await explained('read the settings of the indices', () =>
-      client.transport.request({
-        method: 'GET',
-        path: `/${template.patterns.map(encodeURIComponent).join(',')}/_settings`,
-        querystring: {
-          flat_settings: 'true',
-          ignore_unavailable: 'true',
-          allow_no_indices: 'true',
-          expand_wildcards: 'open,closed',
-        },
-      }),
-    )
-    for (const [index, { settings }] of Object.entries(
-      indices.body as Record<string, { settings: Record<string, string> }>,
-    )) {
+    const indices = (await setUp('read the settings of the indices', {
+      method: 'GET',
+      path: `/${escaped(template.patterns.join(','))}/_settings`,
+      query: {
+        flat_settings: 'true',
+        ignore_unavailable: 'true',
+        allow_no_indices: 'true',
+        expand_wildcards: 'open,closed',
+      },
+    })) as Record<string, { settings: Record<string, string> }>
+    for (const [index, { settings }] of Object.entries(indices)) {
       for (const [name, value] of Object.entries(requiredSettings)) {
         if (settings[name] !== value)
           lines.push(`index ${index} has ${name} = ${settings[name] ?? 'its default'}, expected ${value}`)
@@ -161,36 +144,53 @@ export function openSearch(options: OpenSearchOptions) {
 
   /** Sets what the promises need on indices that exist; both settings can change on an open index. */
   async function mendIndices(patterns: readonly string[]): Promise<void> {
-    await explained('set gc_deletes and translog.durability of the indices', () =>
-      client.transport.request({
-        method: 'PUT',
-        path: `/${patterns.map(encodeURIComponent).join(',')}/_settings`,
-        querystring: { ignore_unavailable: 'true', allow_no_indices: 'true' },
-        body: requiredSettings,
-      }),
-    )
+    await setUp('set gc_deletes and translog.durability of the indices', {
+      method: 'PUT',
+      path: `/${escaped(patterns.join(','))}/_settings`,
+      query: { ignore_unavailable: 'true', allow_no_indices: 'true' },
+      body: json(requiredSettings),
+    })
   }
 
-  /** @throws OutsideError for a refusal that waiting does not mend; other failures as they come */
-  async function explained<Answer>(what: string, call: () => PromiseLike<Answer>): Promise<Answer> {
+  /**
+   * A request that may be sent twice with the same effect.
+   *
+   * @returns what it was answered, with `mayBeMissing` also by a 404
+   * @throws OutsideError for a refusal that waiting does not mend; other failures as Error
+   */
+  async function setUp(what: string, request: HttpRequest, { mayBeMissing = false } = {}): Promise<unknown> {
     try {
-      return await call()
+      let answer = await exchange.send(request, SETUP_TIMEOUT_MS)
+      // The first refusal may be of credentials rotated meanwhile or of our clock; the second try has both mended.
+      if (isRefusal(answer) && options.authentication.kind === 'sigv4')
+        answer = await exchange.send(request, SETUP_TIMEOUT_MS)
+      if (isRefusal(answer)) {
+        throw new OutsideError(
+          `OpenSearch at ${options.url} refuses to ${what} (status ${answer.status}): check ${whoIsRefused()}`,
+        )
+      }
+      if (answer.status === 400) {
+        throw new OutsideError(
+          `OpenSearch at ${options.url} does not accept to ${what}: ${answer.body.toString().slice(0, 500)}`,
+        )
+      }
+      if (!isSuccess(answer) && !(mayBeMissing && answer.status === 404))
+        throw new Error(`OpenSearch could not ${what}: ${answer.status} ${errorType(answer.body)}`)
+      return JSON.parse(answer.body.toString())
     } catch (cause) {
-      const status = cause instanceof errors.ResponseError ? cause.statusCode : undefined
-      if (status === 401 || status === 403) {
-        throw new OutsideError(
-          `OpenSearch at ${options.url} refuses to ${what} (status ${status}): check OPENSEARCH_USERNAME and the role mapping of this user`,
-          { cause },
-        )
-      }
-      if (status === 400) {
-        throw new OutsideError(
-          `OpenSearch at ${options.url} does not accept to ${what}: ${(cause as Error).message}`,
-          { cause },
-        )
-      }
+      if (cause instanceof ExchangeError && cause.reason === 'certificate')
+        throw new OutsideError(cause.message, { cause })
       throw cause
     }
+  }
+
+  function whoIsRefused(): string {
+    const { authentication } = options
+    if (authentication.kind === 'none')
+      return 'OPENSEARCH_AUTH and OPENSEARCH_USERNAME, for the request was signed by nobody'
+    if (authentication.kind === 'basic')
+      return 'OPENSEARCH_USERNAME, OPENSEARCH_PASSWORD and the role mapping of this user'
+    return `the access policy and the role mapping of this AWS role (signed for ${authentication.service} in ${authentication.region})`
   }
 
   return {
@@ -201,7 +201,31 @@ export function openSearch(options: OpenSearchOptions) {
     faults,
     mendIndices,
     /** Ends every connection at once, so that nothing written before a long pause leaves after it. */
-    destroySockets: () => agent.destroy(),
-    close: () => agent.destroy(),
+    destroySockets: exchange.destroySockets,
+    close: exchange.destroySockets,
+  }
+}
+
+function json(value: unknown): NonNullable<HttpRequest['body']> {
+  return { type: 'application/json', data: JSON.stringify(value) }
+}
+
+function isSuccess({ status }: HttpAnswer): boolean {
+  return status >= 200 && status < 300
+}
+
+function isRefusal({ status }: HttpAnswer): boolean {
+  return status === 401 || status === 403
+}
+
+/** @returns undefined when the answer is not that of a bulk request */
+function itemsOf(body: Buffer): Item[] | undefined {
+  try {
+    const { items } = JSON.parse(body.toString()) as { items?: unknown }
+    if (!Array.isArray(items)) return undefined
+    const found = items.map(entry => Object.values(entry as object)[0] as Item)
+    return found.every(item => typeof item?.status === 'number') ? found : undefined
+  } catch {
+    return undefined
   }
 }

@@ -6,6 +6,7 @@ import type { Config } from '../config.ts'
 import { backoffMs } from '../core/backoff.ts'
 import { TEMPLATE_NAME, type TemplateOptions } from '../core/template.ts'
 import { OutsideError } from '../errors.ts'
+import { searchOptions } from './search-options.ts'
 
 export function templateOptions(config: Config): TemplateOptions {
   return { patterns: config.INDEX_PATTERNS, shards: config.INDEX_SHARDS, replicas: config.INDEX_REPLICAS }
@@ -15,11 +16,7 @@ export function templateOptions(config: Config): TemplateOptions {
 const WAIT_MS = 60_000
 
 export async function bootstrap(config: Config, log: Logger, stop: AbortSignal): Promise<void> {
-  const search = openSearch({
-    url: config.OPENSEARCH_URL,
-    username: config.OPENSEARCH_USERNAME,
-    password: config.OPENSEARCH_PASSWORD,
-  })
+  const search = openSearch(searchOptions(config, log))
   const template = templateOptions(config)
   const startedAtMs = realClock.monotonic()
   try {

@@ -19,6 +19,7 @@ import { consumeShard } from '../shard-consumer.ts'
 import { worker } from '../worker.ts'
 import { templateOptions } from './bootstrap.ts'
 import { contextOf } from './decide-context.ts'
+import { searchOptions } from './search-options.ts'
 
 /** Beyond the drain deadline the process ends whatever still hangs. */
 const EXIT_GRACE_MS = 3000
@@ -49,11 +50,7 @@ export async function run(config: Config, log: Logger, version: string, signals:
     now: clock.now,
   })
   const queue = deadLetters(config.DEAD_LETTER_QUEUE_URL)
-  const search = openSearch({
-    url: config.OPENSEARCH_URL,
-    username: config.OPENSEARCH_USERNAME,
-    password: config.OPENSEARCH_PASSWORD,
-  })
+  const search = openSearch({ ...searchOptions(config, log), opaqueId: owner })
 
   const budget = readBudget(config.READ_BUDGET_BYTES)
   const writer = bulkWriter({

@@ -9,7 +9,8 @@ import { versionsOf } from '../../src/core/version.ts'
 import { searchContract } from './search.contract.ts'
 
 const { opensearchUrl } = inject('parts').endpoints
-const search = openSearch({ url: opensearchUrl, username: '', password: '' })
+const plain = { authentication: { kind: 'none' }, compression: 'none' } as const
+const search = openSearch({ url: opensearchUrl, ...plain })
 const versionOf = versionsOf(442_000_000)
 const prefix = `contract_${randomUUID().slice(0, 8)}`
 const bulk = (body: string) => search.bulk(body, 30_000)
@@ -169,13 +170,13 @@ describe('no usable answer', () => {
     ['not-json', 'malformed-answer'],
   ] as const)('an answer that is %s may have landed: %s', async (kind, reason) => {
     reply = kind
-    const client = openSearch({ url, username: '', password: '' })
+    const client = openSearch({ url, ...plain })
     expect(await client.bulk('{}\n', 300)).toEqual({ kind: 'failed', reason, mayHaveLanded: true })
     client.close()
   })
 
   test('a refused connection cannot have landed', async () => {
-    const client = openSearch({ url: 'http://127.0.0.1:1', username: '', password: '' })
+    const client = openSearch({ url: 'http://127.0.0.1:1', ...plain })
     expect(await client.bulk('{}\n', 300)).toEqual({
       kind: 'failed',
       reason: 'connection',

@@ -7,131 +7,232 @@
  *
  * A request refused as a whole is cut in two until the action at fault stands alone, so that one bad record never
  * fails the others.
+ *
+ * Bodies are written into buffers that are used over and over: to join the texts of thousands of actions and encode them
+ * anew costs more than all else here.
  */
-import { actionText } from './core/batch.ts'
+import { actionLine } from './core/batch.ts'
 import type { Write } from './core/document.ts'
 import type { Answer, BulkAnswer } from './core/outcome.ts'
-import { documentKey } from './core/page.ts'
 
-export type Action = { write: Write; version: string; isAlive: () => boolean }
+/** A write with its version; `key` names its document. */
+export type Action = { write: Write; version: string; key: string }
 
 export type BulkWriterParts = {
-  bulk: (body: string) => Promise<BulkAnswer>
+  bulk: (body: Buffer) => Promise<BulkAnswer>
   limits: { bytesMax: number; actionsMax: number; inFlightMax: number }
   monotonic: () => number
   onRequest: (request: { outcome: string; seconds: number; actions: number; bytes: number }) => void
 }
 
-type Entry = { action: Action; text: string; bytes: number; answer: (answer: Answer) => void }
+/** The actions of one call; `waiting` are those not sent yet, as indexes. */
+type Batch = {
+  actions: readonly Action[]
+  isAlive: () => boolean
+  waiting: number[]
+  answers: Answer[]
+  open: number
+  resolve: (answers: Answer[]) => void
+}
+type Entry = { batch: Batch; at: number }
 
 export type BulkWriter = {
-  /** Answers in the order of the actions. Actions of one call are of different documents. Never rejects. */
-  write(actions: readonly Action[]): Promise<Answer[]>
+  /**
+   * Answers in the order of the actions. Actions of one call are of different documents. Never rejects.
+   *
+   * @param isAlive asked as the request is made: whether the lease still stands
+   */
+  write(actions: readonly Action[], isAlive: () => boolean): Promise<Answer[]>
+  /** About as many as the documents that wait would be; asked at each scrape. */
   queuedBytes(): number
   inFlight(): number
 }
 
 export function bulkWriter(parts: BulkWriterParts): BulkWriter {
   const { limits } = parts
-  let queue: Entry[] = []
+  let queue: Batch[] = []
   const documentsInFlight = new Set<string>()
+  const freeBodies: Buffer[] = []
   let requestsInFlight = 0
 
+  function answer({ batch, at }: Entry, given: Answer): void {
+    batch.answers[at] = given
+    if (--batch.open === 0) batch.resolve(batch.answers)
+  }
+
   /** Takes from the queue, in order, what fits one request. */
-  function nextRequest(): Entry[] {
-    const taken: Entry[] = []
-    const left: Entry[] = []
-    let bytes = 0
-    for (const entry of queue) {
-      const fits =
-        taken.length < limits.actionsMax && (taken.length === 0 || bytes + entry.bytes <= limits.bytesMax)
-      const document = documentKey(entry.action.write)
-      if (!fits || documentsInFlight.has(document)) left.push(entry)
-      else {
-        documentsInFlight.add(document)
-        bytes += entry.bytes
-        taken.push(entry)
+  function nextRequest(): { entries: Entry[]; body: RequestBody } {
+    const body = requestBody(freeBodies.pop() ?? Buffer.allocUnsafeSlow(limits.bytesMax), limits.bytesMax)
+    const entries: Entry[] = []
+    let isFull = false
+    for (const batch of queue) {
+      if (isFull) break
+      if (!batch.isAlive()) {
+        for (const at of batch.waiting) answer({ batch, at }, FENCED)
+        batch.waiting = []
+        continue
       }
+      const left: number[] = []
+      for (const at of batch.waiting) {
+        const action = batch.actions[at]!
+        if (isFull || documentsInFlight.has(action.key)) left.push(at)
+        else if (entries.length === limits.actionsMax || !body.add(action)) {
+          isFull = true
+          left.push(at)
+        } else {
+          documentsInFlight.add(action.key)
+          entries.push({ batch, at })
+        }
+      }
+      batch.waiting = left
     }
-    queue = left
-    return taken
+    queue = queue.filter(batch => batch.waiting.length > 0)
+    return { entries, body }
   }
 
   function pump(): void {
     while (requestsInFlight < limits.inFlightMax && queue.length > 0) {
-      const request = nextRequest()
-      if (request.length === 0) return
+      const { entries, body } = nextRequest()
+      if (entries.length === 0) {
+        freeBodies.push(body.buffer())
+        return
+      }
       requestsInFlight++
-      void send(request).then(() => {
+      void send(entries, body).then(() => {
         requestsInFlight--
-        for (const entry of request) documentsInFlight.delete(documentKey(entry.action.write))
+        for (const { batch, at } of entries) documentsInFlight.delete(batch.actions[at]!.key)
         pump()
       })
     }
   }
 
-  async function send(request: readonly Entry[]): Promise<void> {
-    const entries = request.filter(entry => entry.action.isAlive())
-    for (const entry of request) if (!entries.includes(entry)) entry.answer({ kind: 'fenced' })
-    if (entries.length === 0) return
-    const body = entries.map(entry => entry.text).join('')
+  async function send(entries: readonly Entry[], body: RequestBody): Promise<void> {
     const startedAtMs = parts.monotonic()
-    const answer = await parts.bulk(body)
+    const text = body.text()
+    const given = await parts.bulk(text)
+    // A request without an answer may still be on its way: its buffer is not used again.
+    if (given.kind !== 'failed') freeBodies.push(body.buffer())
     const report = (outcome: string) =>
       parts.onRequest({
         outcome,
         seconds: (parts.monotonic() - startedAtMs) / 1000,
         actions: entries.length,
-        bytes: body.length,
+        bytes: text.length,
       })
     const all = (same: Answer) => {
-      for (const entry of entries) entry.answer(same)
+      for (const entry of entries) answer(entry, same)
     }
-    if (answer.kind === 'failed') {
-      report(answer.reason)
-      all({ kind: 'request', reason: answer.reason, mayHaveLanded: answer.mayHaveLanded })
-    } else if (answer.kind === 'items' && answer.items.length !== entries.length) {
+    if (given.kind === 'failed') {
+      report(given.reason)
+      all({ kind: 'request', reason: given.reason, mayHaveLanded: given.mayHaveLanded })
+    } else if (countOf(given) !== entries.length && given.kind !== 'status') {
       // Items are matched by position; with another count none can be believed.
       report('malformed-answer')
       all({ kind: 'request', reason: 'malformed-answer', mayHaveLanded: true })
-    } else if (answer.kind === 'items') {
-      report(answer.items.every(item => item.status < 300) ? 'ok' : 'partial')
-      for (const [at, entry] of entries.entries()) entry.answer({ kind: 'item', item: answer.items[at]! })
-    } else if (answer.status === 413 || (answer.status === 400 && answer.type !== 'index_closed_exception')) {
-      report(`status-${answer.status}`)
+    } else if (given.kind === 'done') {
+      report('ok')
+      all(DONE)
+    } else if (given.kind === 'items') {
+      report(given.items.every(item => item.status < 300) ? 'ok' : 'partial')
+      for (const [n, entry] of entries.entries()) answer(entry, { kind: 'item', item: given.items[n]! })
+    } else if (given.status === 413 || (given.status === 400 && given.type !== 'index_closed_exception')) {
+      report(`status-${given.status}`)
       if (entries.length === 1)
-        return all({ kind: 'refused', reason: `status ${answer.status} ${answer.type}` })
+        return all({ kind: 'refused', reason: `status ${given.status} ${given.type}` })
       const middle = Math.ceil(entries.length / 2)
-      await send(entries.slice(0, middle))
-      await send(entries.slice(middle))
+      await sendAgain(entries.slice(0, middle))
+      await sendAgain(entries.slice(middle))
     } else {
-      report(`status-${answer.status}`)
-      all({ kind: 'request', reason: `status-${answer.status}`, mayHaveLanded: false })
+      report(`status-${given.status}`)
+      all({ kind: 'request', reason: `status-${given.status}`, mayHaveLanded: given.status >= 500 })
     }
   }
 
+  /** A part of a request that was refused as a whole; what is no longer ours is left out. */
+  async function sendAgain(part: readonly Entry[]): Promise<void> {
+    const entries = part.filter(entry => {
+      if (entry.batch.isAlive()) return true
+      answer(entry, FENCED)
+      return false
+    })
+    if (entries.length === 0) return
+    const body = requestBody(
+      freeBodies.pop() ?? Buffer.allocUnsafeSlow(limits.bytesMax),
+      Number.POSITIVE_INFINITY,
+    )
+    for (const { batch, at } of entries) body.add(batch.actions[at]!)
+    await send(entries, body)
+  }
+
   return {
-    write(actions) {
+    write(actions, isAlive) {
       return new Promise(resolve => {
-        const answers: Answer[] = new Array(actions.length)
-        let open = actions.length
-        if (open === 0) resolve(answers)
-        for (const [at, action] of actions.entries()) {
-          const text = actionText(action.write, action.version)
-          queue.push({
-            action,
-            text,
-            bytes: Buffer.byteLength(text),
-            answer: answer => {
-              answers[at] = answer
-              if (--open === 0) resolve(answers)
-            },
-          })
-        }
+        if (actions.length === 0) return resolve([])
+        queue.push({
+          actions,
+          isAlive,
+          waiting: Array.from(actions.keys()),
+          answers: new Array(actions.length),
+          open: actions.length,
+          resolve,
+        })
         pump()
       })
     },
-    queuedBytes: () => queue.reduce((sum, entry) => sum + entry.bytes, 0),
+    queuedBytes: () =>
+      queue
+        .flatMap(({ actions, waiting }) => waiting.map(at => actions[at]!.write.document?.length ?? 0))
+        .reduce((sum, bytes) => sum + bytes, 0),
     inFlight: () => requestsInFlight,
+  }
+}
+
+const FENCED: Answer = { kind: 'fenced' }
+const DONE: Answer = { kind: 'done' }
+
+function countOf(answer: BulkAnswer): number {
+  return answer.kind === 'items' ? answer.items.length : answer.kind === 'done' ? answer.count : 0
+}
+
+type RequestBody = {
+  /** @returns false when the action does not fit any more; the first one always does */
+  add(action: Action): boolean
+  text(): Buffer
+  buffer(): Buffer
+}
+
+const NEWLINE = 0x0a
+/** UTF-8 takes at most three bytes for a UTF-16 unit. */
+const BYTES_MAX_OF_UNIT = 3
+
+function requestBody(given: Buffer, bytesMax: number): RequestBody {
+  let buffer = given
+  let end = 0
+
+  return {
+    add({ write, version }) {
+      const line = actionLine(write, version)
+      const document = write.document ?? ''
+      const most = (line.length + document.length) * BYTES_MAX_OF_UNIT + 2
+      if (end + most > Math.min(bytesMax, buffer.length)) {
+        // Near the end it is worth knowing exactly.
+        const bytes = Buffer.byteLength(line) + Buffer.byteLength(document) + 2
+        if (end > 0 && end + bytes > bytesMax) return false
+        if (end + bytes > buffer.length) {
+          const larger = Buffer.allocUnsafeSlow(Math.max(end + bytes, 2 * buffer.length))
+          buffer.copy(larger, 0, 0, end)
+          buffer = larger
+        }
+      }
+      end += buffer.write(line, end)
+      if (write.kind === 'index') {
+        end += buffer.write(document, end)
+        buffer[end++] = NEWLINE
+      }
+      return true
+    },
+    text: () => buffer.subarray(0, end),
+    // One that had to grow would stay large for ever.
+    buffer: () => given,
   }
 }

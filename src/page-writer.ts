@@ -31,7 +31,7 @@ import { fenceOf, judgeConflict, LOAD_BELOW_CHANGES, versionsOf } from './core/v
 import type { Tenure } from './tenure.ts'
 
 export type PageWriterParts = {
-  write: (actions: readonly Action[]) => Promise<Answer[]>
+  write: (actions: readonly Action[], isAlive: () => boolean) => Promise<Answer[]>
   /** The text of each document as it is now, realtime; undefined where there is none. */
   documents: (places: readonly Place[]) => Promise<(string | undefined)[]>
   sendLetters: (letters: readonly SealedLetter[]) => Promise<void>
@@ -82,6 +82,17 @@ export type Settled =
 
 /** Each attempt after the first meets the fields that the requests before it have mapped; more than a few cannot help. */
 const MAY_PASS_ATTEMPTS = 4
+
+type Verdict =
+  | { kind: 'settled'; outcome: 'indexed' | 'deleted' | 'superseded' }
+  | { kind: 'retry' }
+  | { kind: 'dead'; detail: string }
+  | { kind: 'conflict'; current: bigint | undefined; isShared: boolean }
+  | { kind: 'halted' }
+
+const INDEXED: Verdict = { kind: 'settled', outcome: 'indexed' }
+const DELETED: Verdict = { kind: 'settled', outcome: 'deleted' }
+const SUPERSEDED: Verdict = { kind: 'settled', outcome: 'superseded' }
 
 /** One a tenure: the ordinals run through it. */
 export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: PageWriterSettings) {
@@ -218,10 +229,12 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     )
     // The tenure may have ended meanwhile: its records are no longer ours to count, and are read again by its successor.
     if (halt.aborted) return false
-    report(
-      work,
-      letters.flatMap(({ record, op }) => (op ? bury(work.page, op) : buryLetter(work.page, record))),
-    )
+    const settled: number[] = []
+    for (const { record, op } of letters) {
+      if (op) bury(work.page, op, settled)
+      else buryLetter(work.page, record, settled)
+    }
+    report(work, settled)
     return true
   }
 
@@ -245,13 +258,6 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     }
   }
 
-  type Verdict =
-    | { kind: 'settled'; outcome: 'indexed' | 'deleted' | 'superseded' }
-    | { kind: 'retry' }
-    | { kind: 'dead'; detail: string }
-    | { kind: 'conflict'; current: bigint | undefined; isShared: boolean }
-    | { kind: 'halted' }
-
   function verdict(op: Op, answer: Answer): Verdict {
     op.attempts++
     if (answer.kind === 'request' && answer.mayHaveLanded) op.mayHaveLanded = true
@@ -260,7 +266,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
       case 'fenced':
         return { kind: 'halted' }
       case 'done':
-        return { kind: 'settled', outcome: judged.outcome }
+        return judged.outcome === 'indexed' ? INDEXED : DELETED
       case 'retry':
         metrics.retries(judged.reason, 1)
         return { kind: 'retry' }
@@ -271,9 +277,8 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
       case 'conflict': {
         const { current } = judged
         const meaning = judgeConflict({ sent: op.version, current, earlierCopy: op.mayHaveLanded })
-        if (meaning === 'own')
-          return { kind: 'settled', outcome: op.write.kind === 'index' ? 'indexed' : 'deleted' }
-        if (meaning === 'superseded') return { kind: 'settled', outcome: 'superseded' }
+        if (meaning === 'own') return op.write.kind === 'index' ? INDEXED : DELETED
+        if (meaning === 'superseded') return SUPERSEDED
         return { kind: 'conflict', current, isShared: meaning === 'shared-fence' }
       }
     }
@@ -330,10 +335,9 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
   async function writeAll(work: Plan, halt: AbortSignal): Promise<boolean> {
     const { page } = work
     let attempt = 0
-    while (page.chains.size > 0) {
+    while (page.newest.size > 0) {
       const ops = sendable(page)
-      const actions = ops.map(({ write, version }) => ({ write, version, isAlive: tenure.isAlive }))
-      const answers = await untilAborted(parts.write(actions), halt)
+      const answers = await untilAborted(parts.write(ops, tenure.isAlive), halt)
       if (!answers) return false
       const dead: PendingLetter[] = []
       const settledNow: number[] = []
@@ -344,7 +348,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
       for (const [at, op] of ops.entries()) {
         const found = verdict(op, answers[at]!)
         if (found.kind === 'halted') return false
-        if (found.kind === 'settled') settledNow.push(...settle(page, op, found.outcome))
+        if (found.kind === 'settled') settle(page, op, found.outcome, settledNow)
         else if (found.kind === 'dead')
           dead.push({ record: op.record, letter: letterOf(work, op, found.detail), op })
         else if (found.kind === 'retry') isRetrying = true
@@ -354,7 +358,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
           below ??= await leasesBelow(halt)
           if (!below) return false
           const isExplained = !found.isShared && explains(below, found.current)
-          if (isExplained) settledNow.push(...settle(page, op, 'superseded'))
+          if (isExplained) settle(page, op, 'superseded', settledNow)
           else jumpAbove = Math.max(jumpAbove ?? 0, found.current === undefined ? 0 : fenceOf(found.current))
         }
       }

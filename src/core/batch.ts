@@ -1,15 +1,17 @@
 /** Actions -> the text of a bulk request. */
 import type { Write } from './document.ts'
 
-/** OpenSearch: 100 MiB on most instances, 10 MiB on small ones; 5 MB is where AWS's guidance stops gaining. */
-export type BatchLimits = { bytesMax: number; actionsMax: number }
-
-/** The two lines of an action (one for a delete), each with its line end. Ids and names are escaped as JSON. */
-export function actionText(write: Write, version: string): string {
-  const { kind, index, id, routing, document } = write
+/** The first line of an action, with its line end; an index's document follows on the next. Ids and names are escaped as JSON. */
+export function actionLine(write: Write, version: string): string {
+  const { kind, index, id, routing } = write
   const route = routing === undefined ? '' : `,"routing":${quoted(routing)}`
-  const line = `{"${kind}":{"_index":${quoted(index)},"_id":${quoted(id)}${route},"version":"${version}","version_type":"external"}}\n`
-  return kind === 'index' ? `${line}${document}\n` : line
+  return `{"${kind}":{"_index":${quoted(index)},"_id":${quoted(id)}${route},"version":"${version}","version_type":"external"}}\n`
+}
+
+/** The two lines of an action (one for a delete), each with its line end. */
+export function actionText(write: Write, version: string): string {
+  const line = actionLine(write, version)
+  return write.kind === 'index' ? `${line}${write.document}\n` : line
 }
 
 /** Most ids and names have nothing to escape, and JSON.stringify costs more than to see that. */

@@ -11,7 +11,7 @@
  */
 import type { Place } from './document.ts'
 import { find, objectOf, tokenAt, withChanges } from './json-text.ts'
-import { documentKey, isBelow, type Op, type Page } from './page.ts'
+import { documentKey, isBelow, type Op, type Page, unsettledWrites } from './page.ts'
 
 /** What an update still lacks: columns, and the documents to look for them in, first to last. */
 type Lack = { columns: readonly string[]; readings: readonly Place[] }
@@ -30,12 +30,11 @@ export function foldKept(page: Page): Folded {
   const lacking = new Map<Op, Lack>()
   /** The newest state of each document that the batch has touched. */
   const states = new Map<string, Op | 'deleted'>()
-  const ops = page.keeps === 0 ? [] : [...page.chains.values()].flat().sort(byAge)
+  const ops = page.keeps === 0 ? [] : unsettledWrites(page).sort(byAge)
   for (const op of ops) {
-    const key = documentKey(op.write)
     const lack = op.write.keep && carried(op, states, lacking)
     if (lack && lack.columns.length > 0 && lack.readings.length > 0) lacking.set(op, lack)
-    states.set(key, op.write.kind === 'delete' ? 'deleted' : op)
+    states.set(op.key, op.write.kind === 'delete' ? 'deleted' : op)
   }
   const readings = new Map<string, Place>()
   for (const lack of lacking.values())
@@ -58,7 +57,7 @@ function carried(op: Op, states: ReadonlyMap<string, Op | 'deleted'>, lacking: R
   const { columns, movedFrom } = op.write.keep!
   const { index, id, routing } = op.write
   const here: Place = { index, id, routing }
-  const own = states.get(documentKey(here))
+  const own = states.get(op.key)
   const before = movedFrom ? states.get(documentKey(movedFrom)) : own
   const first = movedFrom && own === undefined ? [here] : []
   if (before === 'deleted') return { columns, readings: first }

@@ -15,6 +15,8 @@ export type Item = {
 
 /** The answer to one bulk request as a whole. */
 export type BulkAnswer =
+  /** All of them applied; a delete may have found nothing. */
+  | { kind: 'done'; count: number }
   | { kind: 'items'; items: Item[] }
   /** Refused as a whole with this status; nothing was applied. */
   | { kind: 'status'; status: number; type: string }
@@ -23,6 +25,7 @@ export type BulkAnswer =
 
 /** The answer to one action. */
 export type Answer =
+  | { kind: 'done' }
   | { kind: 'item'; item: Item }
   /** The request as a whole: no answer, or one without items. `mayHaveLanded` when it may have been applied. */
   | { kind: 'request'; reason: RequestFault; mayHaveLanded: boolean }
@@ -55,15 +58,18 @@ const INDEX_AT_FAULT = new Set([
  */
 const MAPPED_MEANWHILE = /^mapper \[.*\] cannot be changed from type /s
 
+const INDEXED: Judgement = { kind: 'done', outcome: 'indexed' }
+const DELETED: Judgement = { kind: 'done', outcome: 'deleted' }
+
 export function judge(kind: 'index' | 'delete', answer: Answer): Judgement {
+  if (answer.kind === 'done') return kind === 'index' ? INDEXED : DELETED
   if (answer.kind === 'fenced') return answer
   if (answer.kind === 'request') return { kind: 'retry', reason: answer.reason }
   if (answer.kind === 'refused') return { kind: 'dead', detail: answer.reason }
   const { status, error } = answer.item
-  if (status >= 200 && status < 300)
-    return { kind: 'done', outcome: kind === 'index' ? 'indexed' : 'deleted' }
+  if (status >= 200 && status < 300) return kind === 'index' ? INDEXED : DELETED
   // A delete that found nothing is what was wanted; its tombstone keeps older writes out.
-  if (kind === 'delete' && status === 404 && !error) return { kind: 'done', outcome: 'deleted' }
+  if (kind === 'delete' && status === 404 && !error) return DELETED
   const type = error?.type ?? 'no error type'
   if (status === 409 && type === 'version_conflict_engine_exception') {
     return { kind: 'conflict', current: currentVersion(error?.reason ?? '') }

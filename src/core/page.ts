@@ -16,11 +16,15 @@ export type Outcome = 'indexed' | 'deleted' | 'superseded' | 'dead_lettered'
 /** One write of one record on its way. */
 export type Op = {
   write: Write
+  /** The document, by its `documentKey`. */
+  key: string
   /** Bound to the record for good; 0 for a load below changes, whose version is fixed. */
   ordinal: number
   version: string
   /** Index of the record in the page. */
   record: number
+  /** The write of the same document before this one, if it is not settled. */
+  older: Op | undefined
   /** The other half of a key change that must be settled first. */
   after: Op | undefined
   attempts: number
@@ -30,8 +34,8 @@ export type Op = {
 }
 
 export type Page = {
-  /** Writes by document, oldest first; settled ones are gone. */
-  chains: Map<string, Op[]>
+  /** The newest write of each document that is not settled, by the document; the earlier ones hang on it. */
+  newest: Map<string, Op>
   /** For each record how many of its writes and letters are not settled. */
   open: number[]
   outcomes: (Outcome | 'skipped' | undefined)[]
@@ -42,7 +46,7 @@ export type Page = {
 
 export function emptyPage(records: number): Page {
   return {
-    chains: new Map(),
+    newest: new Map(),
     open: new Array(records).fill(0),
     outcomes: new Array(records).fill(undefined),
     unsettled: records,
@@ -59,21 +63,22 @@ export function addWrites(
 ): void {
   let after: Op | undefined
   for (const write of writes) {
+    const key = documentKey(write)
+    const older = page.newest.get(key)
     const op: Op = {
       write,
+      key,
       ordinal,
       version,
       record,
+      older,
       after,
       attempts: 0,
       mayHaveLanded: false,
       outcome: undefined,
     }
-    const document = documentKey(write)
-    const chain = page.chains.get(document)
-    if (!chain) page.chains.set(document, [op])
-    else if (isBelow(version, chain.at(-1)!.version)) insertInOrder(chain, op)
-    else chain.push(op)
+    if (older && isBelow(version, older.version)) insertBelow(older, op)
+    else page.newest.set(key, op)
     page.open[record]!++
     if (write.keep) page.keeps++
     after = op
@@ -81,9 +86,11 @@ export function addWrites(
 }
 
 /** A load below the changes of its table is older than they are, wherever in the page it stands. */
-function insertInOrder(chain: Op[], op: Op): void {
-  const at = chain.findIndex(other => isBelow(op.version, other.version))
-  chain.splice(at, 0, op)
+function insertBelow(newest: Op, op: Op): void {
+  let above = newest
+  while (above.older && isBelow(op.version, above.older.version)) above = above.older
+  op.older = above.older
+  above.older = op
 }
 
 /** Versions are decimal numbers of up to 19 digits. */
@@ -95,12 +102,21 @@ export function documentKey({ index, id }: Place): string {
   return `${index}\n${id}`
 }
 
+/** All writes that are not settled; of one document the newest first. */
+export function unsettledWrites(page: Page): Op[] {
+  const ops: Op[] = []
+  for (const newest of page.newest.values()) {
+    for (let op: Op | undefined = newest; op; op = op.older) ops.push(op)
+  }
+  return ops
+}
+
 /**
  * Gives every unsettled write its version under another fence, in the same order. What was refused under the old one was
  * never settled, so nothing is lost; a copy of it that still lands is below.
  */
 export function reversion(page: Page, versionOf: (ordinal: number) => string): void {
-  for (const op of [...page.chains.values()].flat()) {
+  for (const op of unsettledWrites(page)) {
     if (op.ordinal === 0) continue
     op.version = versionOf(op.ordinal)
     op.mayHaveLanded = false
@@ -110,8 +126,7 @@ export function reversion(page: Page, versionOf: (ordinal: number) => string): v
 /** The writes that may be sent now: of each document the newest, once what it waits for is settled. */
 export function sendable(page: Page): Op[] {
   const ready: Op[] = []
-  for (const chain of page.chains.values()) {
-    const newest = chain.at(-1)!
+  for (const newest of page.newest.values()) {
     if (newest.after === undefined || newest.after.outcome !== undefined) ready.push(newest)
   }
   return ready
@@ -120,28 +135,37 @@ export function sendable(page: Page): Op[] {
 /**
  * Settles a write that is done. Earlier writes of the document in this page are superseded by it.
  *
- * @returns the records settled by this, as indexes into the page
+ * @param settled takes the records settled by this, as indexes into the page
  */
-export function settle(page: Page, op: Op, outcome: Exclude<Outcome, 'dead_lettered'>): number[] {
-  const chain = page.chains.get(documentKey(op.write))!
-  page.chains.delete(documentKey(op.write))
-  return chain.flatMap(other => close(page, other, other === op ? outcome : 'superseded'))
+export function settle(
+  page: Page,
+  newest: Op,
+  outcome: Exclude<Outcome, 'dead_lettered'>,
+  settled: number[],
+): void {
+  page.newest.delete(newest.key)
+  close(page, newest, outcome, settled)
+  for (let op = newest.older; op; op = op.older) close(page, op, 'superseded', settled)
 }
 
 /** Settles a write that was refused for good and is confirmed in the dead-letter queue; the one before it is next. */
-export function bury(page: Page, op: Op): number[] {
-  const chain = page.chains.get(documentKey(op.write))!
-  chain.splice(chain.indexOf(op), 1)
-  if (chain.length === 0) page.chains.delete(documentKey(op.write))
-  return close(page, op, 'dead_lettered')
+export function bury(page: Page, op: Op, settled: number[]): void {
+  const newest = page.newest.get(op.key)!
+  if (newest !== op) {
+    let above = newest
+    while (above.older !== op) above = above.older!
+    above.older = op.older
+  } else if (op.older) page.newest.set(op.key, op.older)
+  else page.newest.delete(op.key)
+  close(page, op, 'dead_lettered', settled)
 }
 
-function close(page: Page, op: Op, outcome: Outcome): number[] {
+function close(page: Page, op: Op, outcome: Outcome, settled: number[]): void {
   op.outcome = outcome
   // A record with a dead half is dead-lettered; else its first half says what became of it.
   if (outcome === 'dead_lettered' || page.outcomes[op.record] === undefined)
     page.outcomes[op.record] = outcome
-  return closePart(page, op.record)
+  closePart(page, op.record, settled)
 }
 
 /** One more letter that must be confirmed before the record is settled. */
@@ -149,9 +173,9 @@ export function addLetter(page: Page, record: number): void {
   page.open[record]!++
 }
 
-export function buryLetter(page: Page, record: number): number[] {
+export function buryLetter(page: Page, record: number, settled: number[]): void {
   page.outcomes[record] = 'dead_lettered'
-  return closePart(page, record)
+  closePart(page, record, settled)
 }
 
 export function skip(page: Page, record: number): void {
@@ -159,8 +183,8 @@ export function skip(page: Page, record: number): void {
   page.unsettled--
 }
 
-function closePart(page: Page, record: number): number[] {
-  if (--page.open[record]! > 0) return []
+function closePart(page: Page, record: number, settled: number[]): void {
+  if (--page.open[record]! > 0) return
   page.unsettled--
-  return [record]
+  settled.push(record)
 }

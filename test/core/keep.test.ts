@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { decode } from '../../src/core/change.ts'
 import { type Decision, decide } from '../../src/core/document.ts'
 import { fillKept, withKept } from '../../src/core/keep.ts'
-import { documentKey, reversion, sendable, settle } from '../../src/core/page.ts'
+import { documentKey, reversion, sendable, settle, unsettledWrites } from '../../src/core/page.ts'
 import { type Plan, plan } from '../../src/core/plan.ts'
 import type { StreamRecord } from '../../src/core/stream.ts'
 import { LOAD_BELOW_CHANGES, versionsOf } from '../../src/core/version.ts'
@@ -68,9 +68,7 @@ function planned(
 
 /** The text of each document as the page would write it last. */
 function newest({ page }: Plan): Record<string, string | undefined> {
-  return Object.fromEntries(
-    [...page.chains.values()].map(chain => [chain.at(-1)!.write.id, chain.at(-1)!.write.document]),
-  )
+  return Object.fromEntries([...page.newest.values()].map(({ write }) => [write.id, write.document]))
 }
 
 const readings = ({ folded }: Plan) => folded.readings.map(({ id }) => id)
@@ -139,10 +137,9 @@ describe('values read', () => {
     const work = planned([update('a', null), update('a', null), update('b', 1)])
     expect(readings(work)).toEqual(['a'])
     expect(filled(work, { a: '{"id":"a","toast":12.50}' })).toBe(0)
-    expect(work.page.chains.get('public_t\na')!.map(({ write }) => write.document)).toEqual([
-      '{"id":"a","toast":12.50}',
-      '{"id":"a","toast":12.50}',
-    ])
+    expect(
+      unsettledWrites(work.page).flatMap(({ write }) => (write.id === 'a' ? [write.document] : [])),
+    ).toEqual(['{"id":"a","toast":12.50}', '{"id":"a","toast":12.50}'])
   })
 
   test('where there is no document the update stays as it came, and is counted', () => {
@@ -316,11 +313,11 @@ test('in any batches, carrying and reading give the documents that the rows have
           const batch = changes.slice(0, from + sizes.next().value!)
           const work = planned(batch, { from, ordinal: from, keptMax })
           expect(filled(work, documents)).toBe(0)
-          while (work.page.chains.size > 0) {
+          while (work.page.newest.size > 0) {
             for (const op of sendable(work.page)) {
               if (op.write.kind === 'delete') delete documents[op.write.id]
               else documents[op.write.id] = op.write.document!
-              settle(work.page, op, op.write.kind === 'delete' ? 'deleted' : 'indexed')
+              settle(work.page, op, op.write.kind === 'delete' ? 'deleted' : 'indexed', [])
             }
           }
           from += work.records.length

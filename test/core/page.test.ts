@@ -4,13 +4,13 @@ import type { Write } from '../../src/core/document.ts'
 import {
   addLetter,
   addWrites,
-  bury,
-  buryLetter,
+  bury as buryInto,
+  buryLetter as buryLetterInto,
   emptyPage,
   type Op,
   type Page,
   sendable,
-  settle,
+  settle as settleInto,
   skip,
 } from '../../src/core/page.ts'
 import { versionsOf } from '../../src/core/version.ts'
@@ -24,6 +24,23 @@ function pageOf(...records: Write[][]): Page {
   const page = emptyPage(records.length)
   for (const [record, writes] of records.entries()) addWrites(page, record, writes, at(record + 1))
   return page
+}
+
+/** The records settled by it. */
+function settle(page: Page, op: Op, outcome: 'indexed' | 'deleted'): number[] {
+  const settled: number[] = []
+  settleInto(page, op, outcome, settled)
+  return settled.sort((a, b) => a - b)
+}
+function bury(page: Page, op: Op): number[] {
+  const settled: number[] = []
+  buryInto(page, op, settled)
+  return settled
+}
+function buryLetter(page: Page, record: number): number[] {
+  const settled: number[] = []
+  buryLetterInto(page, record, settled)
+  return settled
 }
 
 const shown = (ops: Op[]) => ops.map(({ write, record }) => `${write.kind} ${write.id} of ${record}`)
@@ -106,7 +123,7 @@ test('any page with any refusals ends: something can always be sent, and every r
       (records, dies) => {
         const page = pageOf(...records)
         const settled: number[] = []
-        for (let round = 0; page.chains.size > 0; round++) {
+        for (let round = 0; page.newest.size > 0; round++) {
           expect(round).toBeLessThan(100)
           const ops = sendable(page)
           expect(ops.length).toBeGreaterThan(0)

@@ -1,6 +1,7 @@
 /** What the service makes of the one record of a line. */
 import { decode } from '../../src/core/change.ts'
 import { fillKept } from '../../src/core/keep.ts'
+import { unsettledWrites } from '../../src/core/page.ts'
 import { type Plan, plan } from '../../src/core/plan.ts'
 import { versionsOf } from '../../src/core/version.ts'
 import type { CorpusLine } from './line.ts'
@@ -50,7 +51,7 @@ export function outcomeOf(line: CorpusLine, kept: KeptColumns): Outcome {
   fillKept(planned.folded, new Map())
   const letters = planned.letters.map(({ letter }) => letter.reason as string)
   const writes: Written[] = []
-  for (const { write } of [...planned.page.chains.values()].flat()) {
+  for (const { write } of unsettledWrites(planned.page)) {
     const { kind, index, id, document } = write
     const refusal = document === undefined ? undefined : refusalOf(document)
     if (refusal) letters.push('rejected')

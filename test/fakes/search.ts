@@ -31,8 +31,8 @@ export function fakeSearch() {
     async documents(places: readonly { index: string; id: string }[]): Promise<(string | undefined)[]> {
       return places.map(({ index, id }) => documents.get(`${index}/${id}`)?.document)
     },
-    async bulk(body: string): Promise<BulkAnswer> {
-      const actions = actionsOf(body)
+    async bulk(body: string | Buffer): Promise<BulkAnswer> {
+      const actions = actionsOf(String(body))
       requests.push(actions.map(({ kind, key }) => `${kind} ${key}`))
       return {
         kind: 'items',

@@ -30,7 +30,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
     tableAway: false,
   }
 
-  async function bulk(body: string): Promise<BulkAnswer> {
+  async function bulk(body: Buffer): Promise<BulkAnswer> {
     const fault = faults.bulk.shift()
     if (fault === 'never') return new Promise(() => {})
     if (fault) return fault

@@ -188,7 +188,7 @@ describe('leases', () => {
     const bodies: string[] = []
     const bulk = world.search.bulk
     world.search.bulk = async body => {
-      bodies.push(body)
+      bodies.push(String(body))
       return bulk(body)
     }
     world.stream.put(SHARD, row('insert', '{"id":1,"v":1}'))

@@ -150,8 +150,8 @@ const isStatus = (answer: Answer, status: number) => answer.kind === 'item' && a
 function takenForSuccess(status: number): NonNullable<Patch['consumer']> {
   return parts => ({
     ...parts,
-    write: async actions =>
-      (await parts.write(actions)).map(answer =>
+    write: async (actions, isAlive) =>
+      (await parts.write(actions, isAlive)).map(answer =>
         isStatus(answer, status) ? { kind: 'item', item: { status: 200 } } : answer,
       ),
   })
@@ -172,12 +172,15 @@ function newestAlone(): Mutation {
       const refused = new Map<string, { version: bigint; answer: Answer }>()
       return {
         ...parts,
-        async write(actions) {
+        async write(actions, isAlive) {
           const known = actions.map(({ write, version }) => {
             const newer = refused.get(documentKey(write))
             return newer && newer.version > BigInt(version) ? newer.answer : undefined
           })
-          const answers = await parts.write(actions.filter((_, at) => known[at] === undefined))
+          const answers = await parts.write(
+            actions.filter((_, at) => known[at] === undefined),
+            isAlive,
+          )
           return actions.map(({ write, version }, at) => {
             const answer = known[at] ?? answers.shift()!
             if (isStatus(answer, 400)) refused.set(documentKey(write), { version: BigInt(version), answer })
@@ -243,7 +246,7 @@ function unfolded(): Mutation {
     },
     consumer: parts => ({
       ...parts,
-      write: async actions =>
+      write: async (actions, isAlive) =>
         parts.write(
           await Promise.all(
             actions.map(async action => {
@@ -256,6 +259,7 @@ function unfolded(): Mutation {
               return { ...action, write: { ...action.write, document: filled } }
             }),
           ),
+          isAlive,
         ),
     }),
   }
@@ -265,13 +269,14 @@ function loadsAsChanges(): Mutation {
   return {
     consumer: (parts, { clock }) => ({
       ...parts,
-      write: actions =>
+      write: (actions, isAlive) =>
         parts.write(
           actions.map(action =>
             action.version === LOAD_BELOW_CHANGES
               ? { ...action, version: versionsOf(fenceAt(clock.now()))(1) }
               : action,
           ),
+          isAlive,
         ),
     }),
   }
@@ -291,15 +296,15 @@ function deleteFirst(): Mutation {
     },
     consumer: parts => ({
       ...parts,
-      async write(actions) {
+      async write(actions, isAlive) {
         const deletes = actions.flatMap(action => {
           const id = moves.get(action.write.document ?? '')
           return id === undefined
             ? []
             : [{ ...action, write: { kind: 'delete' as const, index: action.write.index, id } }]
         })
-        for (const one of deletes) await parts.write([one])
-        return parts.write(actions)
+        for (const one of deletes) await parts.write([one], isAlive)
+        return parts.write(actions, isAlive)
       },
     }),
   }

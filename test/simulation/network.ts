@@ -206,7 +206,7 @@ export function indexClient(
   }
 
   return {
-    bulk(body: string): Promise<BulkAnswer> {
+    bulk(body: Buffer): Promise<BulkAnswer> {
       const { lostBulk, lostAnswer } = weather.roughness()
       const isLost = chance.isHit(lostBulk)
       const isRefused = isLost && chance.isHit(0.5)
@@ -223,7 +223,7 @@ export function indexClient(
             )
           : self.later(timeoutMs, () => answer({ kind: 'failed', reason: 'timeout', mayHaveLanded: true }))
         open.add(cut)
-        const actions = actionsOf(body)
+        const actions = actionsOf(String(body))
         const items: Item[] = []
         const isAnswered = !chance.isHit(lostAnswer)
         let missing = actions.length

@@ -181,7 +181,7 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
     },
     queuedBytes: () =>
       queue
-        .flatMap(({ actions, waiting }) => waiting.map(at => actions[at]!.write.document?.length ?? 0))
+        .flatMap(({ actions, waiting }) => waiting.map(at => bytesOf(actions[at]!.write)))
         .reduce((sum, bytes) => sum + bytes, 0),
     inFlight: () => requestsInFlight,
   }
@@ -192,6 +192,10 @@ const DONE: Answer = { kind: 'done' }
 
 function countOf(answer: BulkAnswer): number {
   return answer.kind === 'items' ? answer.items.length : answer.kind === 'done' ? answer.count : 0
+}
+
+function bytesOf({ document, piece }: Write): number {
+  return piece ? piece.end - piece.start : (document?.length ?? 0)
 }
 
 type RequestBody = {
@@ -212,11 +216,13 @@ function requestBody(given: Buffer, bytesMax: number): RequestBody {
   return {
     add({ write, version }) {
       const line = actionLine(write, version)
-      const document = write.document ?? ''
-      const most = (line.length + document.length) * BYTES_MAX_OF_UNIT + 2
+      const { piece } = write
+      const document = piece ? '' : (write.document ?? '')
+      const pieceBytes = piece ? piece.end - piece.start : 0
+      const most = (line.length + document.length) * BYTES_MAX_OF_UNIT + pieceBytes + 2
       if (end + most > Math.min(bytesMax, buffer.length)) {
         // Near the end it is worth knowing exactly.
-        const bytes = Buffer.byteLength(line) + Buffer.byteLength(document) + 2
+        const bytes = Buffer.byteLength(line) + Buffer.byteLength(document) + pieceBytes + 2
         if (end > 0 && end + bytes > bytesMax) return false
         if (end + bytes > buffer.length) {
           const larger = Buffer.allocUnsafeSlow(Math.max(end + bytes, 2 * buffer.length))
@@ -225,10 +231,12 @@ function requestBody(given: Buffer, bytesMax: number): RequestBody {
         }
       }
       end += buffer.write(line, end)
-      if (write.kind === 'index') {
-        end += buffer.write(document, end)
-        buffer[end++] = NEWLINE
-      }
+      if (write.kind === 'delete') return true
+      if (piece) {
+        buffer.set(piece.bytes.subarray(piece.start, piece.end), end)
+        end += pieceBytes
+      } else end += buffer.write(document, end)
+      buffer[end++] = NEWLINE
       return true
     },
     text: () => buffer.subarray(0, end),

@@ -95,13 +95,16 @@ export function shardReader(parts: ReaderParts, shardId: string, start: string, 
     const first = answer.records[0]
     const isTrimmed = isOpened && isNumber() && first !== undefined && first.sequenceNumber !== position
     if (first) isOpened = false
-    const records = isNumber()
-      ? answer.records.filter(record => isAfter(record.sequenceNumber, position))
-      : answer.records
+    // They come in order, so where the first one is new, all are.
+    const records =
+      isNumber() && first && !isAfter(first.sequenceNumber, position)
+        ? answer.records.filter(record => isAfter(record.sequenceNumber, position))
+        : answer.records
     position = answer.records.at(-1)?.sequenceNumber ?? position
     const isCaughtUp = answer.behindMs === 0 && answer.records.length < settings.limit
     nextReadMs = startedAtMs + (isCaughtUp ? settings.pollMs : READ_SPACING_MS)
-    const bytes = records.reduce((sum, record) => sum + record.data.length, 0)
+    let bytes = 0
+    for (const record of records) bytes += record.data.length
     return {
       records,
       bytes,

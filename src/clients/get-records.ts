@@ -83,6 +83,10 @@ function parseAround(text: string): { next: string | undefined; behindMs: number
 function decodeRecords(body: Buffer, open: number, records: StreamRecord[]): number {
   let at = afterSpace(body, open + 1)
   if (body[at] === CLOSE_BRACKET) return at + 1
+  /** The partition key met last and where it stands. */
+  let lastKey: string | undefined
+  let keyStart = 0
+  let keyEnd = 0
   for (;;) {
     if (body[at] !== OPEN_BRACE) return -1
     let data: Buffer | undefined
@@ -103,8 +107,17 @@ function decodeRecords(body: Buffer, open: number, records: StreamRecord[]): num
         const plainEnd = plainTextEnd(body, at)
         const end = plainEnd < 0 ? textEnd(body, at) : plainEnd
         if (end < 0) return -1
-        partitionKey =
-          plainEnd < 0 ? parseText(body.toString('utf8', at, end)) : body.toString('latin1', at + 1, end - 1)
+        // Mostly that of the record before: a table has one, and a text made anew for each lives as long as the page.
+        if (keyEnd - keyStart === end - at && body.compare(body, at, end, keyStart, keyEnd) === 0)
+          partitionKey = lastKey
+        else
+          partitionKey =
+            plainEnd < 0
+              ? parseText(body.toString('utf8', at, end))
+              : body.toString('latin1', at + 1, end - 1)
+        lastKey = partitionKey
+        keyStart = at
+        keyEnd = end
         if (partitionKey === undefined) return -1
         at = end
       } else if (startsWith(body, name, SEQUENCE_NUMBER)) {

@@ -1,5 +1,5 @@
 /** Actions -> the text of a bulk request. */
-import type { Write } from './document.ts'
+import { documentOf, type Write } from './document.ts'
 
 /** The first line of an action, with its line end; an index's document follows on the next. Ids and names are escaped as JSON. */
 export function actionLine(write: Write, version: string): string {
@@ -11,7 +11,7 @@ export function actionLine(write: Write, version: string): string {
 /** The two lines of an action (one for a delete), each with its line end. */
 export function actionText(write: Write, version: string): string {
   const line = actionLine(write, version)
-  return write.kind === 'index' ? `${line}${write.document}\n` : line
+  return write.kind === 'index' ? `${line}${documentOf(write)}\n` : line
 }
 
 /** Most ids and names have nothing to escape, and JSON.stringify costs more than to see that. */

@@ -28,6 +28,8 @@ export type Change = {
   partitionKeyType: string
   /** The text of the whole record and where the columns of `data` stand in it. */
   text: string
+  /** The same in bytes, where all of it is ASCII and positions are the same. */
+  bytes: Uint8Array | undefined
   row: ObjectText
   /** Columns of the before-image; empty when DMS sent none or `{}`. */
   before: Members
@@ -104,6 +106,7 @@ export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE): Decoded {
     table,
     partitionKeyType,
     text,
+    bytes: units === bytes ? bytes : undefined,
     row,
     before: operation === 'update' ? (objectIn(text, record, beforeImage)?.members ?? NONE) : NONE,
     committedAtMs: timeOf(units, meta, COMMIT_TIMESTAMP) ?? timeOf(units, meta, TIMESTAMP),

@@ -19,7 +19,18 @@ export type Write = Place & {
   kind: 'index' | 'delete'
   /** The document's text on one line; with `index` only. */
   document?: string | undefined
+  /** The same as a piece of the record's bytes, where the row is written as it stands there: it need not be encoded again. */
+  piece?: Piece | undefined
   keep?: Keep | undefined
+}
+
+export type Piece = { bytes: Uint8Array; start: number; end: number }
+
+const utf8 = new TextDecoder()
+
+/** The text of the document an index writes; the text itself may have been let go where there is a piece. */
+export function documentOf({ document, piece }: Write): string {
+  return document ?? (piece ? utf8.decode(piece.bytes.subarray(piece.start, piece.end)) : '')
 }
 
 /** Columns an update says nothing of: their values come from the document as it was. */
@@ -180,7 +191,7 @@ function indexOf(
   if (key.kind === 'letter') return key
   const document = documentText(change, rules, context, hasBeforeImage)
   if (document.kind === 'document')
-    return writeOf('index', place!, document.text, keepOf(change, rules, movedFrom))
+    return writeOf('index', place!, document, keepOf(change, rules, movedFrom))
   const letter: Letter = { reason: 'column-unreadable', detail: `column ${document.column}`, ...place }
   return { kind: 'letter', letter: settledBy(rules, letter) }
 }
@@ -200,10 +211,10 @@ function written(
 function writeOf(
   kind: Write['kind'],
   { index, id, routing }: Place,
-  document: string | undefined,
+  document: { text: string; piece: Piece | undefined } | undefined,
   keep: Keep | undefined,
 ): Write {
-  return { kind, index, id, routing, document, keep }
+  return { kind, index, id, routing, document: document?.text, piece: document?.piece, keep }
 }
 
 function control(record: Control, context: DecideContext): Decision {
@@ -366,7 +377,9 @@ function hasPrefixed({ text, row }: Change, prefix: string): boolean {
   return false
 }
 
-type DocumentText = { kind: 'document'; text: string } | { kind: 'broken'; column: string }
+type DocumentText =
+  | { kind: 'document'; text: string; piece: Piece | undefined }
+  | { kind: 'broken'; column: string }
 
 /** The row's own text, changed only where the table file asks for it. */
 function documentText(
@@ -376,8 +389,13 @@ function documentText(
   hasBeforeImage: boolean,
 ): DocumentText {
   const { text, row } = change
-  if (rules.columns.size === 0 && rules.excluded.size === 0 && !hasBeforeImage)
-    return { kind: 'document', text: onOneLine(text.slice(row.start, row.end)) }
+  if (rules.columns.size === 0 && rules.excluded.size === 0 && !hasBeforeImage) {
+    const whole = text.slice(row.start, row.end)
+    const line = onOneLine(whole)
+    const { bytes } = change
+    const piece = bytes && line === whole ? { bytes, start: row.start, end: row.end } : undefined
+    return { kind: 'document', text: line, piece }
+  }
   const changes = new Map<number, string | undefined>()
   for (const [name, { type, onBroken }] of rules.columns) {
     const at = find(text, row.members, name)
@@ -403,5 +421,5 @@ function documentText(
     for (const [n, name] of names.entries())
       if (name.startsWith(prefix) && known.has(name.slice(prefix.length))) changes.set(4 * n, undefined)
   }
-  return { kind: 'document', text: onOneLine(withChanges(text, row, changes)) }
+  return { kind: 'document', text: onOneLine(withChanges(text, row, changes)), piece: undefined }
 }

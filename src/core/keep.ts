@@ -9,7 +9,7 @@
  * read first, because on a replay the old one is gone and the new one has the value. A replay that has to delete the new
  * document first cannot tell: such a record also needs a dead letter for the new id, settled by the source's row.
  */
-import type { Place } from './document.ts'
+import { documentOf, type Place, type Write } from './document.ts'
 import { find, objectOf, tokenAt, withChanges } from './json-text.ts'
 import { documentKey, isBelow, type Op, type Page, unsettledWrites } from './page.ts'
 
@@ -63,7 +63,7 @@ function carried(op: Op, states: ReadonlyMap<string, Op | 'deleted'>, lacking: R
   if (before === 'deleted') return { columns, readings: first }
   if (before === undefined) return { columns, readings: [...first, movedFrom ?? here] }
   const inherited = lacking.get(before)
-  op.write = { ...op.write, document: withKept(op.write.document!, columns, before.write.document!) }
+  op.write = filledWith(op.write, columns, documentOf(before.write))
   return {
     columns: columns.filter(column => inherited?.columns.includes(column)),
     readings: [...first, ...(inherited?.readings ?? [])],
@@ -81,9 +81,13 @@ export function fillKept({ lacking }: Folded, read: ReadonlyMap<string, string>)
   for (const [op, { columns, readings }] of lacking) {
     const found = readings.map(place => read.get(documentKey(place))).find(text => text !== undefined)
     if (found === undefined) unknown.push(op)
-    else op.write = { ...op.write, document: withKept(op.write.document!, columns, found) }
+    else op.write = filledWith(op.write, columns, found)
   }
   return unknown
+}
+
+function filledWith(write: Write, columns: readonly string[], source: string): Write {
+  return { ...write, document: withKept(documentOf(write), columns, source), piece: undefined }
 }
 
 /** The document with the columns' values from another state of its row; those that one does not have stay as they are. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decode } from '../../src/core/change.ts'
-import { type Decision, decide } from '../../src/core/document.ts'
+import { type Decision, decide, documentOf } from '../../src/core/document.ts'
 import { fillKept, withKept } from '../../src/core/keep.ts'
 import { documentKey, reversion, sendable, settle, unsettledWrites } from '../../src/core/page.ts'
 import { type Plan, plan } from '../../src/core/plan.ts'
@@ -68,7 +68,12 @@ function planned(
 
 /** The text of each document as the page would write it last. */
 function newest({ page }: Plan): Record<string, string | undefined> {
-  return Object.fromEntries([...page.newest.values()].map(({ write }) => [write.id, write.document]))
+  return Object.fromEntries(
+    [...page.newest.values()].map(({ write }) => [
+      write.id,
+      write.kind === 'index' ? documentOf(write) : undefined,
+    ]),
+  )
 }
 
 const readings = ({ folded }: Plan) => folded.readings.map(({ id }) => id)
@@ -138,7 +143,7 @@ describe('values read', () => {
     expect(readings(work)).toEqual(['a'])
     expect(filled(work, { a: '{"id":"a","toast":12.50}' })).toBe(0)
     expect(
-      unsettledWrites(work.page).flatMap(({ write }) => (write.id === 'a' ? [write.document] : [])),
+      unsettledWrites(work.page).flatMap(({ write }) => (write.id === 'a' ? [documentOf(write)] : [])),
     ).toEqual(['{"id":"a","toast":12.50}', '{"id":"a","toast":12.50}'])
   })
 
@@ -316,7 +321,7 @@ test('in any batches, carrying and reading give the documents that the rows have
           while (work.page.newest.size > 0) {
             for (const op of sendable(work.page)) {
               if (op.write.kind === 'delete') delete documents[op.write.id]
-              else documents[op.write.id] = op.write.document!
+              else documents[op.write.id] = documentOf(op.write)
               settle(work.page, op, op.write.kind === 'delete' ? 'deleted' : 'indexed', [])
             }
           }

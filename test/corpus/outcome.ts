@@ -1,5 +1,6 @@
 /** What the service makes of the one record of a line. */
 import { decode } from '../../src/core/change.ts'
+import { documentOf } from '../../src/core/document.ts'
 import { fillKept } from '../../src/core/keep.ts'
 import { unsettledWrites } from '../../src/core/page.ts'
 import { type Plan, plan } from '../../src/core/plan.ts'
@@ -52,7 +53,8 @@ export function outcomeOf(line: CorpusLine, kept: KeptColumns): Outcome {
   const letters = planned.letters.map(({ letter }) => letter.reason as string)
   const writes: Written[] = []
   for (const { write } of unsettledWrites(planned.page)) {
-    const { kind, index, id, document } = write
+    const { kind, index, id } = write
+    const document = kind === 'index' ? documentOf(write) : undefined
     const refusal = document === undefined ? undefined : refusalOf(document)
     if (refusal) letters.push('rejected')
     else writes.push({ kind, index, id, document })

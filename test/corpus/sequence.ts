@@ -5,7 +5,7 @@
  */
 
 import type { Action } from '../../src/bulk-writer.ts'
-import type { Place } from '../../src/core/document.ts'
+import { documentOf, type Place } from '../../src/core/document.ts'
 import type { Answer, Item } from '../../src/core/outcome.ts'
 import { type PageWriterSettings, pageWriter } from '../../src/page-writer.ts'
 import type { Tenure } from '../../src/tenure.ts'
@@ -122,10 +122,14 @@ function indexInMemory() {
           reason: `current version [${found.version}] is higher or equal to the one provided [${version}]`,
         },
       }
-    if (write.kind === 'index' && refusalOf(write.document!))
+    if (write.kind === 'index' && refusalOf(documentOf(write)))
       return { status: 400, error: { type: 'mapper_parsing_exception' } }
     const wasThere = found?.document !== undefined
-    stored.set(key, { place: write, version: BigInt(version), document: write.document })
+    stored.set(key, {
+      place: write,
+      version: BigInt(version),
+      document: write.kind === 'index' ? documentOf(write) : undefined,
+    })
     return { status: write.kind === 'index' ? (wasThere ? 200 : 201) : wasThere ? 200 : 404 }
   }
 

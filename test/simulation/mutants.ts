@@ -2,6 +2,7 @@
  * Worse services: in each, one rule of the versions is taken away. The simulation must see every one of them diverge; an
  * oracle that never failed is no evidence. They replace models and parts handed in; the service has no switch for them.
  */
+import { documentOf } from '../../src/core/document.ts'
 import { withKept } from '../../src/core/keep.ts'
 import type { Answer } from '../../src/core/outcome.ts'
 import { documentKey } from '../../src/core/page.ts'
@@ -298,7 +299,7 @@ function deleteFirst(): Mutation {
       ...parts,
       async write(actions, isAlive) {
         const deletes = actions.flatMap(action => {
-          const id = moves.get(action.write.document ?? '')
+          const id = moves.get(documentOf(action.write))
           return id === undefined
             ? []
             : [{ ...action, write: { kind: 'delete' as const, index: action.write.index, id } }]

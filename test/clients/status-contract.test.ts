@@ -1,0 +1,75 @@
+/** The rows of the status contract that are told by a stub. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openSearch } from '../../src/clients/opensearch.ts'
+import { expectContract, retry, tryOut } from './status-contract.ts'
+import { type ToldRow, toldRows } from './status-contract-told.ts'
+
+let server: Server
+let url: string
+let row: ToldRow
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', chunk => chunks.push(chunk))
+    request.on('end', () => answer(request, response, Buffer.concat(chunks).toString()))
+  }).listen(0, '127.0.0.1')
+  await new Promise(resolve => server.once('listening', resolve))
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+})
+afterAll(() => {
+  server.closeAllConnections()
+  server.close()
+})
+
+function answer(request: IncomingMessage, response: ServerResponse, body: string): void {
+  const { reply } = row
+  const send = (status: number, text: string) => void response.writeHead(status).end(text)
+  if (reply.kind === 'none') return reply.how(response, request)
+  if (reply.kind === 'whole') return send(reply.status, reply.body)
+  if (reply.kind === 'refusal' && body.includes('"culprit"')) return send(reply.status, reply.body)
+  send(200, answerOf(body, reply.kind === 'item' ? reply : { status: 201 }))
+}
+
+/** As OpenSearch writes it under our `filter_path`: an object of its own for each item, `errors` first. */
+function answerOf(body: string, culprit: { status: number; error?: object }): string {
+  const actions = body.split('\n').filter(line => /^\{"(index|delete)":/.test(line))
+  const items = actions.map(line => {
+    const [kind, { _id }] = Object.entries(JSON.parse(line) as Record<string, { _id: string }>)[0]!
+    const { status, error } = _id === 'culprit' ? culprit : { status: 201 }
+    return { [kind]: { status, ...(error ? { error } : {}) } }
+  })
+  return JSON.stringify({ errors: culprit.error !== undefined, items })
+}
+
+async function tried(given: ToldRow, to: string): ReturnType<typeof tryOut> {
+  row = given
+  const search = openSearch({ url: to, authentication: { kind: 'none' }, compression: 'none' })
+  try {
+    const { kind = 'index' } = given
+    return await tryOut(body => search.bulk(body, 1000), { kind, index: 'x' }, 'y')
+  } finally {
+    search.close()
+  }
+}
+
+const holds = toldRows.filter(({ differs }) => differs === undefined)
+const differs = toldRows.filter(given => given.differs !== undefined)
+
+test.each(holds)('$name', async given => {
+  expectContract(given, await tried(given, url))
+})
+
+test.fails.each(differs)('$name (not yet: $differs)', async given => {
+  expectContract(given, await tried(given, url))
+})
+
+test('no connection: nothing can have landed', async () => {
+  const { answers, judgements } = await tried(toldRows[0]!, 'http://127.0.0.1:1')
+  expect(answers).toEqual(
+    answers.map(() => ({ kind: 'request', reason: 'connection', mayHaveLanded: false })),
+  )
+  expect(judgements).toEqual(judgements.map(() => retry('connection')))
+})

@@ -8,6 +8,7 @@
 import type { Action } from './bulk-writer.ts'
 import { type Clock, untilAborted } from './clock.ts'
 import { backoffMs } from './core/backoff.ts'
+import type { Decoded } from './core/change.ts'
 import { type DecideContext, type Hold, type Letter, type Place, settledBy } from './core/document.ts'
 import { fillKept } from './core/keep.ts'
 import type { Lease } from './core/lease.ts'
@@ -36,6 +37,7 @@ export type PageWriterParts = {
   documents: (places: readonly Place[]) => Promise<(string | undefined)[]>
   sendLetters: (letters: readonly SealedLetter[]) => Promise<void>
   leases: () => Promise<Lease[]>
+  decode: (bytes: Uint8Array) => Decoded
   context: Omit<DecideContext, 'range'>
   clock: Clock
   random: () => number
@@ -69,7 +71,6 @@ export type PageWriterSettings = {
   stream: string
   service: string
   recordBytesMax: number
-  beforeImage: string
   /** Updates that keep values of their documents in one step: what is read for them is in memory at once. */
   keptMax: number
   heldRetryMs: number
@@ -390,7 +391,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         const work = plan(records, count, {
           context: { ...parts.context, range: tenure.range },
           recordBytesMax: settings.recordBytesMax,
-          beforeImage: settings.beforeImage,
+          decode: parts.decode,
           keptMax: settings.keptMax,
           ordinal,
           versionAt,

@@ -73,12 +73,14 @@ export function decideContext(options: {
   file: TableFile
   indexPatterns: readonly string[]
   onUnknownTable: OnUnknownTable
+  beforeImage: string
   beforeImagePrefix: string
 }): Omit<DecideContext, 'range'> {
   return {
     rulesOf: tableRules(options),
     namedRulesOf: options.file.rulesOf,
     onUnknownTable: options.onUnknownTable,
+    beforeImage: options.beforeImage,
     beforeImagePrefix: options.beforeImagePrefix,
     sha256Hex: text => createHash('sha256').update(text).digest('hex'),
     md5: text => BigInt(`0x${createHash('md5').update(text).digest('hex')}`),

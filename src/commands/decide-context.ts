@@ -6,7 +6,10 @@ import { ConfigError } from '../errors.ts'
 import { noTableFile, parseTableFile } from '../table-file.ts'
 import { decideContext } from '../tables.ts'
 
-type Named = Pick<Config, 'TABLE_FILE' | 'INDEX_PATTERNS' | 'ON_UNKNOWN_TABLE' | 'BEFORE_IMAGE_PREFIX'>
+type Named = Pick<
+  Config,
+  'TABLE_FILE' | 'INDEX_PATTERNS' | 'ON_UNKNOWN_TABLE' | 'BEFORE_IMAGE' | 'BEFORE_IMAGE_PREFIX'
+>
 
 /** @throws ConfigError when the table file cannot be read or has mistakes */
 export function contextOf(config: Named): Omit<DecideContext, 'range'> {
@@ -14,6 +17,7 @@ export function contextOf(config: Named): Omit<DecideContext, 'range'> {
     file: config.TABLE_FILE === '' ? noTableFile : parseTableFile(read(config.TABLE_FILE), config.TABLE_FILE),
     indexPatterns: config.INDEX_PATTERNS,
     onUnknownTable: config.ON_UNKNOWN_TABLE,
+    beforeImage: config.BEFORE_IMAGE,
     beforeImagePrefix: config.BEFORE_IMAGE_PREFIX,
   })
 }

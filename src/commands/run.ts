@@ -11,6 +11,7 @@ import { openSearch } from '../clients/opensearch.ts'
 import { type Clock, realClock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import { backoffMs } from '../core/backoff.ts'
+import { decoder } from '../decoder.ts'
 import { OutsideError } from '../errors.ts'
 import { serviceMetrics } from '../http/metrics.ts'
 import { httpServer } from '../http/server.ts'
@@ -85,6 +86,7 @@ export async function run(config: Config, log: Logger, version: string, signals:
             onRead: metrics.read,
             metrics: metrics.shard,
             budget,
+            decode: decoder(config.BEFORE_IMAGE),
             context,
             clock,
             random,
@@ -102,7 +104,6 @@ export async function run(config: Config, log: Logger, version: string, signals:
             checkpointMs: config.CHECKPOINT_MS,
             heldRetryMs: config.HELD_RETRY_MS,
             recordBytesMax: config.RECORD_BYTES_MAX,
-            beforeImage: config.BEFORE_IMAGE,
             keptMax: config.KEPT_MAX,
             retry,
           },

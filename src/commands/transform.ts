@@ -1,9 +1,9 @@
 /** `transform`: what would be written for records, without any service: to try a table file. Sends nothing anywhere. */
 import { createInterface } from 'node:readline'
 import type { Config } from '../config.ts'
-import { decode } from '../core/change.ts'
-import { type Decision, decide, type Place, type Write } from '../core/document.ts'
+import { type Decision, decide, documentOf, type Place, type Write } from '../core/document.ts'
 import { LOAD_BELOW_CHANGES } from '../core/version.ts'
+import { decoder } from '../decoder.ts'
 import { contextOf } from './decide-context.ts'
 
 export const TRANSFORM_HELP = `usage: node src/main.ts transform < records.jsonl
@@ -40,6 +40,7 @@ export async function transform(
   print: (line: string) => Promise<void>,
 ): Promise<string> {
   const context = { ...contextOf(config), range: EVERYTHING }
+  const decode = decoder(config.BEFORE_IMAGE)
   const counts = new Map<string, number>()
   let records = 0
   let line = 0
@@ -48,7 +49,7 @@ export async function transform(
     if (text.trim() === '') continue
     records++
     const { data, partitionKey } = recordOf(text)
-    const decision = decide(decode(data, config.BEFORE_IMAGE), partitionKey, context)
+    const decision = decide(decode(data), partitionKey, context)
     for (const { kind, fields, document } of results(decision, line)) {
       counts.set(kind, (counts.get(kind) ?? 0) + 1)
       await print(resultLine({ line, ...fields }, document))
@@ -111,7 +112,7 @@ function writing(write: Write, table: string, version: string): Result {
   return {
     kind: write.kind,
     fields: { action: write.kind, table, index, id, routing, version, keeps: write.keep?.columns },
-    document: write.document,
+    document: write.kind === 'index' ? documentOf(write) : undefined,
   }
 }
 

@@ -5,7 +5,6 @@
  * its members, in any order and layout.
  */
 import {
-  type CodeUnits,
   codeUnitsOf,
   type Members,
   type ObjectText,
@@ -14,7 +13,7 @@ import {
   type Scanned,
   scan,
 } from './json-scan.ts'
-import { find, nameAt, stringAt } from './json-text.ts'
+import { find, nameAt, objectOf, stringAt } from './json-text.ts'
 import { timestampMs } from './timestamp.ts'
 
 export type Operation = 'load' | 'insert' | 'update' | 'delete'
@@ -26,10 +25,14 @@ export type Change = {
   table: string
   /** `schema-table`, `primary-key` and others: how DMS chose the record's partition key. */
   partitionKeyType: string
-  /** The text of the whole record and where the columns of `data` stand in it. */
+  bytes: Uint8Array
+  /**
+   * The record as one character a byte, so that positions in both are the same. JSON is made of ASCII, so this is enough to
+   * find things by; what lies beyond ASCII in it is read by `textOf`. Made into real text only where a column must change.
+   */
   text: string
-  /** The same in bytes, where all of it is ASCII and positions are the same. */
-  bytes: Uint8Array | undefined
+  /** Whether `text` is real text already. */
+  isText: boolean
   row: ObjectText
   /** Columns of the before-image; empty when DMS sent none or `{}`. */
   before: Members
@@ -59,6 +62,7 @@ export const decodeLimits: ScanLimits = { depthMax: 21, numberLengthMax: 1000 }
 export const BEFORE_IMAGE = 'before-image'
 
 const utf8Encoder = new TextEncoder()
+const latin1 = new TextDecoder('latin1')
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 function isOperation(text: string): text is Operation {
@@ -69,30 +73,43 @@ function unreadable(reason: UnreadableReason): Decoded {
   return { kind: 'unreadable', reason }
 }
 
+/** What the platform does quicker than JavaScript can; core imports nothing. */
+export type ByteFunctions = {
+  isUtf8: (bytes: Uint8Array) => boolean
+  /** One character a byte: the same for ASCII, any other one for the rest. */
+  latin1: (bytes: Uint8Array) => string
+}
+
+const portable: ByteFunctions = {
+  isUtf8(bytes) {
+    try {
+      utf8.decode(bytes)
+      return true
+    } catch {
+      return false
+    }
+  },
+  latin1: bytes => latin1.decode(bytes),
+}
+
 /**
  * @param bytes the record's data as Kinesis returned it
  * @param beforeImage the member that holds the before-image (FieldName of DMS's BeforeImageSettings)
  */
-export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE): Decoded {
-  let text: string
-  try {
-    text = utf8.decode(bytes)
-  } catch {
-    return unreadable('not-utf8')
-  }
-  // Of the same length means ASCII, and then the bytes are the code units.
-  const units = text.length === bytes.length ? bytes : codeUnitsOf(text)
-  const record = scan(units, text.length, decodeLimits)
+export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE, functions = portable): Decoded {
+  if (!functions.isUtf8(bytes)) return unreadable('not-utf8')
+  const record = scan(bytes, bytes.length, decodeLimits)
   if (typeof record === 'string') return unreadable(record)
-  const meta = objectIn(text, record, 'metadata')?.members
+  const text = functions.latin1(bytes)
+  const meta = objectIn(text, record, 'metadata')
   if (!meta) return unreadable('not-a-dms-record')
-  const { recordType, operation, schema, table, partitionKeyType } = headOf(text, units, meta)
+  const { recordType, operation, schema, table, partitionKeyType } = headOf(text, bytes, meta)
   if (schema === undefined || table === undefined || operation === undefined) {
     return unreadable('not-a-dms-record')
   }
   if (recordType === 'control') {
     const control = objectIn(text, record, 'control')
-    const definition = control && definitionOf(text.slice(control.start, control.end))
+    const definition = control && definitionOf(textIn(bytes, control.start, control.end))
     return { kind: 'control', operation, schema, table, definition }
   }
   if (recordType !== 'data') return unreadable('not-a-dms-record')
@@ -105,12 +122,46 @@ export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE): Decoded {
     schema,
     table,
     partitionKeyType,
+    bytes,
     text,
-    bytes: units === bytes ? bytes : undefined,
+    isText: false,
     row,
-    before: operation === 'update' ? (objectIn(text, record, beforeImage)?.members ?? NONE) : NONE,
-    committedAtMs: timeOf(units, meta, COMMIT_TIMESTAMP) ?? timeOf(units, meta, TIMESTAMP),
+    before:
+      operation === 'update' ? (objectIn(text, record, nameInBytes(beforeImage))?.members ?? NONE) : NONE,
+    committedAtMs: timeOf(bytes, meta.members, COMMIT_TIMESTAMP) ?? timeOf(bytes, meta.members, TIMESTAMP),
   }
+}
+
+/** The change with its text as real text and the positions in it. For what looks into values or names beyond ASCII. */
+export function inText(change: Change, beforeImage = BEFORE_IMAGE): Change {
+  const text = textIn(change.bytes, 0, change.bytes.length)
+  if (text.length === change.bytes.length) return { ...change, text, isText: true }
+  const record = scan(codeUnitsOf(text), text.length, decodeLimits)
+  const row = typeof record === 'string' ? undefined : objectIn(text, record, 'data')
+  if (typeof record === 'string' || !row) throw new Error('expected the record that was decoded')
+  const before = change.operation === 'update' ? objectIn(text, record, beforeImage)?.members : undefined
+  return { ...change, text, isText: true, row, before: before ?? NONE }
+}
+
+/** The real text of a piece of a change that came out of its `text`. */
+export function textOf({ isText, text, bytes }: Change, start: number, end: number): string {
+  const piece = text.slice(start, end)
+  return isText || isAscii(piece) ? piece : textIn(bytes, start, end)
+}
+
+function textIn(bytes: Uint8Array, start: number, end: number): string {
+  return utf8.decode(bytes.subarray(start, end))
+}
+
+/** Whether a text is ASCII; for short ones, where a loop is quicker than an expression. */
+export function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false
+  return true
+}
+
+/** A name as it stands in text of one character a byte. */
+function nameInBytes(name: string): string {
+  return isAscii(name) ? name : latin1.decode(utf8Encoder.encode(name))
 }
 
 const NONE: Members = []
@@ -160,46 +211,45 @@ function copied(text: string): string {
   return utf8.decode(bytesOf(text))
 }
 
-function headOf(text: string, units: CodeUnits, meta: Members): Head {
-  const start = meta[4] ?? -1
-  const end = meta[23] ?? -1
-  const isUsual = isNamed(units, meta, 0, TIMESTAMP) && start > 0 && end > 0
-  if (!isUsual) return readHead(text, meta)
+function headOf(text: string, bytes: Uint8Array, meta: ObjectText): Head {
+  const { members } = meta
+  const start = members[4] ?? -1
+  const end = members[23] ?? -1
+  const isUsual = isNamed(bytes, members, 0, TIMESTAMP) && start > 0 && end > 0
+  if (!isUsual) return readHead(bytes, meta)
   for (let n = 0; n < recent.length; n++) {
-    if (isAt(units, start, end, recent[n]!.bytes)) return recent[n]!.head
+    if (isAt(bytes, start, end, recent[n]!.bytes)) return recent[n]!.head
   }
   // Remembered are only heads whose members stand in the usual order, so what is found equal does as well.
   const key = text.slice(start, end)
   let head = heads.get(key)
   if (!head) {
-    if (!HEAD_ORDER.every((name, n) => isNamed(units, meta, n, name))) return readHead(text, meta)
-    head = readHead(text, meta.slice(0, 24))
+    if (!HEAD_ORDER.every((name, n) => isNamed(bytes, members, n, name))) return readHead(bytes, meta)
+    head = readHead(bytes, meta)
     if (heads.size >= HEADS_MAX) heads.clear()
     heads.set(copied(key), head)
   }
-  const bytes = bytesOf(key)
-  // The code units of a text that is not ASCII are not its own.
-  if (bytes.length === key.length) {
-    recent[oldest] = { bytes, head }
-    oldest = (oldest + 1) % RECENT_MAX
-  }
+  recent[oldest] = { bytes: bytes.slice(start, end), head }
+  oldest = (oldest + 1) % RECENT_MAX
   return head
 }
 
-/** Whether `wanted`, which is ASCII, stands from `start` to `end`; from the back, where the names of tables are. */
-function isAt(units: CodeUnits, start: number, end: number, wanted: Uint8Array): boolean {
+/** Whether `wanted` stands from `start` to `end`; from the back, where the names of tables are. */
+function isAt(bytes: Uint8Array, start: number, end: number, wanted: Uint8Array): boolean {
   if (wanted.length !== end - start) return false
-  for (let i = wanted.length - 1; i >= 0; i--) if (units[start + i] !== wanted[i]) return false
+  for (let i = wanted.length - 1; i >= 0; i--) if (bytes[start + i] !== wanted[i]) return false
   return true
 }
 
 /** Of two members of one name the first one counts, so that a head's text decides alone. */
-function readHead(text: string, meta: Members): Head {
+function readHead(bytes: Uint8Array, { start, end }: ObjectText): Head {
+  const text = textIn(bytes, start, end)
+  const { members } = objectOf(text)
   const field = (name: string) => {
-    for (let at = 0; at < meta.length; at += 4) {
-      const start = meta[at + 2]!
-      if (nameAt(text, meta, at) === name)
-        return text[start] === '"' ? copied(stringAt(text, start, meta[at + 3]!)) : undefined
+    for (let at = 0; at < members.length; at += 4) {
+      const value = members[at + 2]!
+      if (nameAt(text, members, at) === name)
+        return text[value] === '"' ? copied(stringAt(text, value, members[at + 3]!)) : undefined
     }
     return undefined
   }
@@ -213,14 +263,14 @@ function readHead(text: string, meta: Members): Head {
 }
 
 /** @param n of the member @returns whether it is written so, without escapes */
-function isNamed(units: CodeUnits, members: Members, n: number, name: Uint8Array): boolean {
+function isNamed(bytes: Uint8Array, members: Members, n: number, name: Uint8Array): boolean {
   const at = 4 * n
-  return at < members.length && isAt(units, members[at]!, members[at + 1]!, name)
+  return at < members.length && isAt(bytes, members[at]!, members[at + 1]!, name)
 }
 
-function timeOf(units: CodeUnits, meta: Members, name: Uint8Array): number | undefined {
+function timeOf(bytes: Uint8Array, meta: Members, name: Uint8Array): number | undefined {
   for (let n = 0; 4 * n < meta.length; n++) {
-    if (isNamed(units, meta, n, name)) return timestampMs(units, meta[4 * n + 2]! + 1, meta[4 * n + 3]! - 1)
+    if (isNamed(bytes, meta, n, name)) return timestampMs(bytes, meta[4 * n + 2]! + 1, meta[4 * n + 3]! - 1)
   }
   return undefined
 }

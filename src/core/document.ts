@@ -4,7 +4,15 @@
  * A `hold` stops the shard before the record: the record is not at fault, something the operator can mend is. A dead
  * letter is for a record that can never be written. Nothing is dropped without one of the two or a counted skip.
  */
-import type { Change, Control, Decoded, UnreadableReason } from './change.ts'
+import {
+  type Change,
+  type Control,
+  type Decoded,
+  inText,
+  isAscii,
+  textOf,
+  type UnreadableReason,
+} from './change.ts'
 import { converted, type ParseArray } from './column.ts'
 import { misfits } from './definition.ts'
 import type { Members } from './json-scan.ts'
@@ -17,9 +25,9 @@ export type Place = { index: string; id: string; routing?: string | undefined }
 
 export type Write = Place & {
   kind: 'index' | 'delete'
-  /** The document's text on one line; with `index` only. */
+  /** The document's text on one line; with `index` only, and only where the row is not written as it stands. */
   document?: string | undefined
-  /** The same as a piece of the record's bytes, where the row is written as it stands there: it need not be encoded again. */
+  /** The document as a piece of the record's bytes: most are, and need not be made into text and back. */
   piece?: Piece | undefined
   keep?: Keep | undefined
 }
@@ -28,9 +36,9 @@ export type Piece = { bytes: Uint8Array; start: number; end: number }
 
 const utf8 = new TextDecoder()
 
-/** The text of the document an index writes; the text itself may have been let go where there is a piece. */
+/** The text of the document an index writes, whichever form it has. */
 export function documentOf({ document, piece }: Write): string {
-  return document ?? (piece ? utf8.decode(piece.bytes.subarray(piece.start, piece.end)) : '')
+  return piece ? utf8.decode(piece.bytes.subarray(piece.start, piece.end)) : (document ?? '')
 }
 
 /** Columns an update says nothing of: their values come from the document as it was. */
@@ -109,6 +117,8 @@ export type DecideContext = {
   /** The rules the table file has for a table, without any test of its index. */
   namedRulesOf: (schema: string, table: string) => TableRules | undefined
   onUnknownTable: OnUnknownTable
+  /** The member of a record that holds the before-image. */
+  beforeImage: string
   /** What DMS's `add-before-image-columns` puts before a column's name; empty for none. */
   beforeImagePrefix: string
   sha256Hex: (text: string) => string
@@ -143,6 +153,27 @@ export function decide(decoded: Decoded, partitionKey: string, context: DecideCo
   }
 
   const hasBeforeImage = hasPrefixed(decoded, context.beforeImagePrefix)
+  return decideChange(
+    hasBeforeImage || needsText(rules) ? inText(decoded, context.beforeImage) : decoded,
+    rules,
+    { isBelowChanges: isLoad && !isExpected, hasBeforeImage },
+    partitionKey,
+    context,
+  )
+}
+
+/** Whether columns are looked for by names or changed; else a row is written as it stands, and only its key is read. */
+function needsText({ columns, excluded, keepOnNull, key }: TableRules): boolean {
+  return columns.size > 0 || excluded.size > 0 || keepOnNull.size > 0 || !key.every(isAscii)
+}
+
+function decideChange(
+  decoded: Change,
+  rules: TableRules,
+  { isBelowChanges, hasBeforeImage }: { isBelowChanges: boolean; hasBeforeImage: boolean },
+  partitionKey: string,
+  context: DecideContext,
+): Decision {
   const key = keyOf(decoded, rules, current, context)
   const isMoved = decoded.operation === 'update' && (decoded.before.length > 0 || hasBeforeImage)
   const oldKey = isMoved ? keyOf(decoded, rules, previous, context) : key
@@ -150,7 +181,6 @@ export function decide(decoded: Decoded, partitionKey: string, context: DecideCo
     return unkeyed(key.letter, rules, context)
 
   const place = key.kind === 'key' ? placeOf(key.parts, rules, context.sha256Hex) : undefined
-  const isBelowChanges = isLoad && !isExpected
   if (place && decoded.operation === 'delete') {
     return written(rules, isBelowChanges, [writeOf('delete', place, undefined, undefined)], NO_LETTERS)
   }
@@ -191,7 +221,7 @@ function indexOf(
   if (key.kind === 'letter') return key
   const document = documentText(change, rules, context, hasBeforeImage)
   if (document.kind === 'document')
-    return writeOf('index', place!, document, keepOf(change, rules, movedFrom))
+    return writeOf('index', place!, document.document, keepOf(change, rules, movedFrom))
   const letter: Letter = { reason: 'column-unreadable', detail: `column ${document.column}`, ...place }
   return { kind: 'letter', letter: settledBy(rules, letter) }
 }
@@ -211,10 +241,12 @@ function written(
 function writeOf(
   kind: Write['kind'],
   { index, id, routing }: Place,
-  document: { text: string; piece: Piece | undefined } | undefined,
+  document: string | Piece | undefined,
   keep: Keep | undefined,
 ): Write {
-  return { kind, index, id, routing, document: document?.text, piece: document?.piece, keep }
+  return typeof document === 'object'
+    ? { kind, index, id, routing, document: undefined, piece: document, keep }
+    : { kind, index, id, routing, document, piece: undefined, keep }
 }
 
 function control(record: Control, context: DecideContext): Decision {
@@ -279,7 +311,7 @@ type TokenOf = (change: Change, column: string, beforeImagePrefix: string) => st
 function current(change: Change, column: string): string | undefined {
   const { text, row } = change
   const at = find(text, row.members, column)
-  return at < 0 ? undefined : tokenAt(text, row.members, at)
+  return at < 0 ? undefined : textOf(change, row.members[at + 2]!, row.members[at + 3]!)
 }
 
 /** The value before the update: from the before-image, from a `BI_` column, else unchanged. An empty one means an unchanged key. */
@@ -287,7 +319,7 @@ function previous(change: Change, column: string, prefix: string): string | unde
   const { text, before, row } = change
   const tokenIn = (members: Members, name: string) => {
     const at = find(text, members, name)
-    return at < 0 ? 'null' : tokenAt(text, members, at)
+    return at < 0 ? 'null' : textOf(change, members[at + 2]!, members[at + 3]!)
   }
   // A key column is never null at the source: there it means that the before-image does not have it.
   const image = tokenIn(before, column)
@@ -377,9 +409,7 @@ function hasPrefixed({ text, row }: Change, prefix: string): boolean {
   return false
 }
 
-type DocumentText =
-  | { kind: 'document'; text: string; piece: Piece | undefined }
-  | { kind: 'broken'; column: string }
+type Document = { kind: 'document'; document: string | Piece } | { kind: 'broken'; column: string }
 
 /** The row's own text, changed only where the table file asks for it. */
 function documentText(
@@ -387,14 +417,17 @@ function documentText(
   rules: TableRules,
   context: DecideContext,
   hasBeforeImage: boolean,
-): DocumentText {
+): Document {
   const { text, row } = change
   if (rules.columns.size === 0 && rules.excluded.size === 0 && !hasBeforeImage) {
-    const whole = text.slice(row.start, row.end)
-    const line = onOneLine(whole)
     const { bytes } = change
-    const piece = bytes && line === whole ? { bytes, start: row.start, end: row.end } : undefined
-    return { kind: 'document', text: line, piece }
+    // Of what may stand between tokens only a line feed ends a document in a bulk body.
+    const lineFeed = bytes.indexOf(0x0a, row.start)
+    const document =
+      !change.isText && (lineFeed < 0 || lineFeed >= row.end)
+        ? { bytes, start: row.start, end: row.end }
+        : onOneLine(textOf(change, row.start, row.end))
+    return { kind: 'document', document }
   }
   const changes = new Map<number, string | undefined>()
   for (const [name, { type, onBroken }] of rules.columns) {
@@ -421,5 +454,5 @@ function documentText(
     for (const [n, name] of names.entries())
       if (name.startsWith(prefix) && known.has(name.slice(prefix.length))) changes.set(4 * n, undefined)
   }
-  return { kind: 'document', text: onOneLine(withChanges(text, row, changes)), piece: undefined }
+  return { kind: 'document', document: onOneLine(withChanges(text, row, changes)) }
 }

@@ -4,49 +4,50 @@
  * Additive increase, multiplicative decrease on an average of round-trip times, as in Vector's adaptive concurrency
  * (`adaptive_concurrency/controller.rs`): it starts at 1, and once per averaged round trip it goes up by 1 if the limit was
  * reached without back pressure or slower answers, and down to 0.9 of itself on any back pressure or an unusually slow
- * round trip. Times are those of successful requests only. In three things it differs, each for a server on which the
+ * round trip. Times are those of successful requests only. In two things it differs, each for a server on which the
  * plain rule fails:
  *
  * - Sizes. Batching is natural, so a request is small when it is quiet and full when behind, and a full one takes longer.
  *   That is not congestion: a time is compared only with the past of its own size class (a doubling of size each).
  *   And a limit that small requests have reached says nothing about as many full ones, so only requests at least half
  *   full raise it. Nothing is lost by that: while they are smaller, one round trip carries all there is.
- * - Expected growth. One more request under way may make each slower without any harm, on a server that scales less than
- *   perfectly. A rise of half the rise in concurrency is taken as normal.
  * - Worth. A server that only queues what it cannot yet serve never refuses and slows down by small steps; an average
  *   that forgets follows them up for ever. So the round trip of full requests is kept for each limit, and the limit goes
  *   back unless it earns, against a fifth less, at least half the throughput that perfect scaling would give. Where it
  *   earns exactly half is the peak of throughput over round trip, the usual definition of a queue's best point.
  *
- * Every limit from 1 to the present one was measured on the way up; a server that changed is measured anew on the way
- * down and up again.
+ * Every limit from 1 to the present one was measured on the way up. A server that changed contradicts what is
+ * remembered and is measured anew. In quiet times the limit only falls, by chance: that what was proved long ago is not
+ * relied on is right, and the way back up takes few round trips.
  */
 
 /** Weight of the newest interval in the mean. */
 const ALPHA = 0.4
-/** And in the deviation: out of the mean's three or four intervals it would be too uncertain to tell one in a hundred. */
-const VARIANCE_ALPHA = 0.1
-/** Weight of the newest request in the spread of their times. */
-const SPREAD_ALPHA = 0.02
-/** Requests that the round trip of a limit remembers: with a few, jitter would decide what a limit is worth. */
-const MEMORY = 256
 const DECREASE = 0.9
 /** An interval this many standard deviations above the mean is slow. */
 const DEVIATIONS = 2.5
+/** Weight of the newest interval in the deviation: of the mean's three or four, too few to tell one in a hundred. */
+const VARIANCE_ALPHA = 0.1
+/** Times that differ by less than this share are the same: a constant time plus rounding has no deviation to speak of. */
+const SLACK = 0.01
 /** Times are divided by one another. */
 const LEAST_SECONDS = 1e-6
-/** A slow interval that is this many times the mean means that the server has changed. */
-const CHANGED = 1.5
-/** A constant time plus rounding has no deviation to speak of: less than this share above the mean is not slow. */
-const SLACK = 0.01
-/** And at least this many are measured before the limit goes on up. */
-const MEASURED_FROM = 4
-/** Intervals, beside as many as the limit, after which what is remembered is measured again when the limit goes back. */
-const FRESH_INTERVALS = 8
+
 /** Share of perfect scaling that more concurrency must bring. */
 const WORTH = 0.5
 /** The limit is compared with this share of itself. */
 const LESS = 0.8
+/** Requests that are measured at a limit before it goes on up, at least; with jitter more. */
+const MEASURED_FROM = 4
+/** Requests that the round trip of a limit remembers: with a few, jitter would decide what a limit is worth. */
+const MEMORY = 256
+/** Intervals, beside as many as the limit, after which what is remembered is measured again when the limit goes back. */
+const FRESH_INTERVALS = 8
+/** What is measured this many standard errors from what is remembered is another server's, as it were. */
+const CONTRADICTION = 3.5
+/** Weight of the newest request in the spread of their times. */
+const SPREAD_ALPHA = 0.02
+
 /** Larger requests than this share of the greatest size raise the limit. */
 const FULL_FROM = 0.5
 /** Size classes: 2^-12 of a full request, and all below, to 2^8 (a document that is larger than a batch goes alone). */
@@ -86,8 +87,9 @@ export function concurrencyLimit(settings: { max: number }): ConcurrencyLimit {
   const means = new Map<number, number>()
   /** Of an interval's time over the mean, about 1. */
   let variance = 0
-  /** Variance of one full request's time over its mean. */
+  /** Variance of one full request's time over its mean, out of neighbours' differences: a change of the mean is no spread. */
   let spread = 0
+  let lastSeconds: number | undefined
   /** Mean seconds of full requests by the limit they were sent at; no entry above the highest limit so far. */
   const roundTripAt: RoundTrip[] = []
   let nextAtMs = Number.NEGATIVE_INFINITY
@@ -97,7 +99,6 @@ export function concurrencyLimit(settings: { max: number }): ConcurrencyLimit {
   /** The interval under way. */
   let sums = new Map<number, Sum>()
   let atLimit: Sum = { seconds: 0, count: 0 }
-  let isLimitReached = false
   let hasBackPressure = false
 
   /** The interval's times over the past means of their classes; none if every class is new. */
@@ -151,55 +152,38 @@ export function concurrencyLimit(settings: { max: number }): ConcurrencyLimit {
     if (slow !== undefined) variance = (1 - VARIANCE_ALPHA) * (variance + VARIANCE_ALPHA * (slow - 1) ** 2)
   }
 
-  /** Another server, as it were: what is measured from here on soon replaces what is remembered. */
-  function forget(): void {
-    for (const roundTrip of roundTripAt)
-      if (roundTrip) roundTrip.count = Math.min(roundTrip.count, MEASURED_FROM)
-  }
-
-  /** What is remembered of this limit from long ago counts for little. */
+  /** Adds what was measured to what is remembered of this limit, or puts it in the place of what it contradicts. */
   function remember(): void {
-    const past = roundTripAt[limit] ?? { seconds: 0, count: 0, interval }
-    const pastCount = Math.min(past.count, isOld(past) ? MEASURED_FROM : MEMORY)
+    const newest = atLimit.seconds / atLimit.count
+    const past = roundTripAt[limit]
+    const isContradicted =
+      past !== undefined &&
+      Math.abs(newest / past.seconds - 1) >
+        Math.max(SLACK, CONTRADICTION * Math.sqrt(spread * (1 / past.count + 1 / atLimit.count)))
+    const pastCount = past && !isContradicted ? Math.min(past.count, MEMORY) : 0
     const count = pastCount + atLimit.count
-    const seconds = Math.max((past.seconds * pastCount + atLimit.seconds) / count, LEAST_SECONDS)
-    roundTripAt[limit] = { seconds, count, interval }
+    const seconds = ((past?.seconds ?? 0) * pastCount + atLimit.seconds) / count
+    roundTripAt[limit] = { seconds: Math.max(seconds, LEAST_SECONDS), count, interval }
   }
 
   function isOld(roundTrip: RoundTrip): boolean {
     return interval - roundTrip.interval > FRESH_INTERVALS + limit
   }
 
-  function raise(): void {
-    const growth = ((limit + 1) / limit) ** WORTH
-    for (const [sizeClass, mean] of means) means.set(sizeClass, mean * growth)
-    limit++
-  }
-
   function decide(nowMs: number): void {
     const slow = slowness()
     const unusual = Math.max(SLACK, DEVIATIONS * Math.sqrt(variance))
     const isSlow = slow !== undefined && slow >= 1 + unusual
-    const isFast = slow !== undefined && slow <= 1 - unusual
-    if ((isSlow && slow >= CHANGED) || (isFast && slow <= 1 / CHANGED)) forget()
     if (atLimit.count > 0 && !hasBackPressure) remember()
     const isWorth = worth()
     learn(slow)
     if (hasBackPressure || isSlow) limit = Math.max(1, Math.floor(limit * DECREASE))
     else if (isWorth === false) limit = back()
-    else if (
-      isLimitReached &&
-      isWorth &&
-      slow !== undefined &&
-      slow <= 1 + SLACK &&
-      limit < settings.max
-    )
-      raise()
+    else if (isWorth && slow !== undefined && slow <= 1 + SLACK && limit < settings.max) limit++
     interval++
     nextAtMs = nowMs + intervalMs
     sums = new Map()
     atLimit = { seconds: 0, count: 0 }
-    isLimitReached = false
     hasBackPressure = false
   }
 
@@ -211,7 +195,6 @@ export function concurrencyLimit(settings: { max: number }): ConcurrencyLimit {
       const sizeClass = Math.min(CLASS_MAX, Math.max(CLASS_MIN, Math.ceil(Math.log2(size))))
       const limitThen = limit
       const isAtLimit = size > FULL_FROM && inFlight >= limit
-      if (isAtLimit) isLimitReached = true
       return (outcome, nowMs) => {
         inFlight--
         if (outcome === 'back-pressure' || outcome === 'failed') hasBackPressure = true
@@ -222,8 +205,11 @@ export function concurrencyLimit(settings: { max: number }): ConcurrencyLimit {
           else sums.set(sizeClass, { seconds, count: 1 })
           if (isAtLimit && limitThen === limit) {
             addTo(atLimit, seconds)
-            const mean = roundTripAt[limit]?.seconds
-            if (mean !== undefined) spread += SPREAD_ALPHA * ((seconds / mean - 1) ** 2 - spread)
+            if (lastSeconds !== undefined && seconds + lastSeconds > 0) {
+              const difference = (seconds - lastSeconds) / (seconds + lastSeconds)
+              spread += SPREAD_ALPHA * (2 * difference ** 2 - spread)
+            }
+            lastSeconds = seconds
           }
         }
         const hasEvidence = hasBackPressure || sums.size > 0

@@ -64,8 +64,6 @@ export function addWrites(
   let after: Op | undefined
   for (const write of writes) {
     const key = documentKey(write)
-    // The record's text would live as long as its write; its bytes do anyway.
-    if (write.piece) write.document = undefined
     const older = page.newest.get(key)
     const op: Op = {
       write,

@@ -1,5 +1,5 @@
 /** The records of a page -> what to write and to bury, up to the first one that holds the shard. */
-import { decode } from './change.ts'
+import type { Decoded } from './change.ts'
 import { type DecideContext, type Decision, decide, type Hold, type Letter } from './document.ts'
 import { type Folded, foldKept } from './keep.ts'
 import { addLetter, addWrites, emptyPage, type Op, type Page, skip } from './page.ts'
@@ -8,8 +8,7 @@ import type { StreamRecord } from './stream.ts'
 export type PlanOptions = {
   context: DecideContext
   recordBytesMax: number
-  /** The member of a record that holds the before-image. */
-  beforeImage: string
+  decode: (bytes: Uint8Array) => Decoded
   /** Updates that keep values of their documents in one plan: what is read for them is in memory at once. */
   keptMax: number
   /** Ordinals taken so far in this tenure. */
@@ -57,7 +56,7 @@ export function plan(records: readonly StreamRecord[], from: number, options: Pl
       committedAtMs.push(undefined)
       continue
     }
-    const decoded = decode(data, options.beforeImage)
+    const decoded = options.decode(data)
     const decision = decide(decoded, partitionKey, options.context)
     if (decision.kind === 'hold') {
       hold = decision.hold

@@ -26,11 +26,10 @@ afterAll(() => {
 
 function answer(request: IncomingMessage, response: ServerResponse, body: string): void {
   const { reply } = row
-  const send = (status: number, text: string) => void response.writeHead(status).end(text)
-  if (reply.kind === 'none') return reply.how(response, request)
-  if (reply.kind === 'whole') return send(reply.status, reply.body)
-  if (reply.kind === 'refusal' && body.includes('"culprit"')) return send(reply.status, reply.body)
-  send(200, answerOf(body, reply.kind === 'item' ? reply : { status: 201 }))
+  if (reply.kind === 'none') reply.how(response, request)
+  else if (reply.kind === 'whole' || (reply.kind === 'refusal' && body.includes('"culprit"')))
+    response.writeHead(reply.status).end(reply.body)
+  else response.end(answerOf(body, reply.kind === 'item' ? reply : { status: 201 }))
 }
 
 /** As OpenSearch writes it under our `filter_path`: an object of its own for each item, `errors` first. */
@@ -48,8 +47,8 @@ async function tried(given: ToldRow, to: string): ReturnType<typeof tryOut> {
   row = given
   const search = openSearch({ url: to, authentication: { kind: 'none' }, compression: 'none' })
   try {
-    const { kind = 'index' } = given
-    return await tryOut(body => search.bulk(body, 1000), { kind, index: 'x' }, 'y')
+    const { kind = 'index', timeoutMs = 10_000 } = given
+    return await tryOut(body => search.bulk(body, timeoutMs), { kind, index: 'x' }, 'y')
   } finally {
     search.close()
   }

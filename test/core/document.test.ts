@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decode } from '../../src/core/change.ts'
 import type { Column } from '../../src/core/column.ts'
-import { type DecideContext, type Decision, decide, documentId } from '../../src/core/document.ts'
+import { type DecideContext, type Decision, decide, documentId, documentOf } from '../../src/core/document.ts'
 import { defaultRules, type TableRules } from '../../src/core/table.ts'
 import { noTableFile } from '../../src/table-file.ts'
 import { decideContext } from '../../src/tables.ts'
@@ -31,6 +31,7 @@ function decided(
       file: noTableFile,
       indexPatterns: ['*'],
       onUnknownTable: 'hold',
+      beforeImage: 'before-image',
       beforeImagePrefix: 'BI_',
     }),
     rulesOf: () => ({ kind: 'rules', rules: rules(given) }),
@@ -48,7 +49,13 @@ function record(
   return `{"data":${data}${before},"metadata":{"timestamp":"2024-07-29T00:58:17.983670Z","record-type":"data","operation":"${operation}","partition-key-type":"${given.type ?? 'schema-table'}","schema-name":"public","table-name":"${given.table ?? 't'}"}}\n`
 }
 
-const writes = (decision: Decision) => (decision.kind === 'write' ? decision.writes : decision)
+/** The writes, each document as its text. */
+const writes = (decision: Decision) =>
+  decision.kind === 'write'
+    ? decision.writes.map(write =>
+        write.kind === 'index' ? { ...write, document: documentOf(write), piece: undefined } : write,
+      )
+    : decision
 const letterOf = (decision: Decision) => (decision.kind === 'letter' ? decision.letter.reason : decision)
 
 describe('the document is the row, digit for digit', () => {

@@ -15,7 +15,13 @@ const file = parseTableFile(
   'tables.yaml',
 )
 const context = {
-  ...decideContext({ file, indexPatterns: ['*'], onUnknownTable: 'hold', beforeImagePrefix: '' }),
+  ...decideContext({
+    file,
+    indexPatterns: ['*'],
+    onUnknownTable: 'hold',
+    beforeImage: 'before-image',
+    beforeImagePrefix: '',
+  }),
   range: { start: 0n, end: 2n ** 128n - 1n },
 }
 
@@ -57,9 +63,9 @@ function planned(
   )
   const versionOf = versionsOf(500)
   return plan(records, given.from ?? 0, {
+    decode,
     context,
     recordBytesMax: 1_000_000,
-    beforeImage: 'before-image',
     keptMax: given.keptMax ?? 100,
     ordinal: given.ordinal ?? 0,
     versionAt: place => (place === 0 ? LOAD_BELOW_CHANGES : versionOf(place)),

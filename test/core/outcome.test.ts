@@ -26,6 +26,8 @@ describe('status contract', () => {
     ['index', item(503, 'unavailable_shards_exception'), { kind: 'retry', reason: 'status-503' }],
     ['index', item(401, 'security_exception'), { kind: 'retry', reason: 'status-401' }],
     ['index', item(403, 'security_exception'), { kind: 'retry', reason: 'status-403' }],
+    ['index', item(404), { kind: 'retry', reason: 'status-404' }],
+    ['index', item(409, 'never_heard_of'), { kind: 'retry', reason: 'status-409' }],
     ['index', item(408), { kind: 'retry', reason: 'status-408' }],
     ['index', item(500, 'exception'), { kind: 'retry', reason: 'status-500' }],
     ['index', item(418, 'never_heard_of'), { kind: 'retry', reason: 'status-418' }],

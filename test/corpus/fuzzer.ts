@@ -3,7 +3,7 @@
  * a document that comes of them is one line of valid JSON.
  */
 import { decode } from '../../src/core/change.ts'
-import { type DecideContext, type Decision, decide } from '../../src/core/document.ts'
+import { type DecideContext, type Decision, decide, documentOf } from '../../src/core/document.ts'
 import { seededChance } from '../simulation/chance.ts'
 import type { CorpusLine } from './line.ts'
 import { beforeImageOf, contextOf, partitionKeyOf } from './line-tables.ts'
@@ -129,7 +129,9 @@ function reasonOf(decision: Exclude<Decision, { kind: 'write' }>): string {
 export function faultOf(decision: Decision): string | undefined {
   if (decision.kind !== 'write') return reasonOf(decision) ? undefined : `${decision.kind} without a reason`
   if (decision.writes.length + decision.letters.length === 0) return 'neither writes nor letters'
-  for (const { kind, id, index, document } of decision.writes) {
+  for (const write of decision.writes) {
+    const { kind, id, index } = write
+    const document = kind === 'index' ? documentOf(write) : undefined
     if (id === '' || new TextEncoder().encode(id).length > 512) return `an id of ${id.length} characters`
     if (!id.isWellFormed() || !index.isWellFormed()) return 'an id that has no UTF-8 form'
     if (kind === 'delete') continue

@@ -109,6 +109,7 @@ export function contextOf(line: CorpusLine, kept: KeptColumns): DecideContext {
       file: text === undefined ? noTableFile : parseTableFile(text, `table file of ${line.name}`),
       indexPatterns: ['*'],
       onUnknownTable: 'dead-letter',
+      beforeImage: beforeImageOf(line),
       beforeImagePrefix: beforeImagePrefixOf(line),
     }),
     range: { start: 0n, end: LAST_HASH_KEY },

@@ -5,6 +5,7 @@ import { fillKept } from '../../src/core/keep.ts'
 import { unsettledWrites } from '../../src/core/page.ts'
 import { type Plan, plan } from '../../src/core/plan.ts'
 import { versionsOf } from '../../src/core/version.ts'
+import { decoder } from '../../src/decoder.ts'
 import type { CorpusLine } from './line.ts'
 import { beforeImageOf, contextOf, type KeptColumns, partitionKeyOf } from './line-tables.ts'
 import { refusalOf } from './refusal.ts'
@@ -43,7 +44,7 @@ export function outcomeOf(line: CorpusLine, kept: KeptColumns): Outcome {
     {
       context: contextOf(line, kept),
       recordBytesMax: RECORD_BYTES_MAX,
-      beforeImage,
+      decode: decoder(beforeImage),
       keptMax: 1,
       ordinal: 0,
       versionAt: versionsOf(1),

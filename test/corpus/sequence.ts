@@ -7,6 +7,7 @@
 import type { Action } from '../../src/bulk-writer.ts'
 import { documentOf, type Place } from '../../src/core/document.ts'
 import type { Answer, Item } from '../../src/core/outcome.ts'
+import { decoder } from '../../src/decoder.ts'
 import { type PageWriterSettings, pageWriter } from '../../src/page-writer.ts'
 import type { Tenure } from '../../src/tenure.ts'
 import type { CorpusLine } from './line.ts'
@@ -35,6 +36,7 @@ export async function leftBy(line: CorpusLine, pageLength: number): Promise<Left
         letters.push(...reasons.filter(reason => !reason.startsWith('kept-columns-')))
       },
       leases: async () => [],
+      decode: decoder(beforeImageOf(line)),
       context: contextOf(line, 'absent-in-updates'),
       clock: { now: () => 0, monotonic: () => 0, sleep: async () => {} },
       random: () => 0.5,
@@ -51,7 +53,7 @@ export async function leftBy(line: CorpusLine, pageLength: number): Promise<Left
       },
     },
     tenure(contextOf(line, 'none').range),
-    settings(beforeImageOf(line)),
+    settings(),
   )
   const records = line.records.map((record, at) => ({
     sequenceNumber: String(at + 1),
@@ -74,12 +76,11 @@ export async function leftBy(line: CorpusLine, pageLength: number): Promise<Left
 
 const silent = { info: () => {}, warn: () => {}, error: () => {} }
 
-function settings(beforeImage: string): PageWriterSettings {
+function settings(): PageWriterSettings {
   return {
     stream: 'corpus',
     service: 'test',
     recordBytesMax: RECORD_BYTES_MAX,
-    beforeImage,
     keptMax: 200,
     heldRetryMs: 0,
     retry: { firstMs: 0, maxMs: 0 },

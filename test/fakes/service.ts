@@ -3,6 +3,7 @@ import { bulkWriter } from '../../src/bulk-writer.ts'
 import type { OnUnknownTable } from '../../src/core/document.ts'
 import type { SealedLetter } from '../../src/core/letter.ts'
 import type { BulkAnswer } from '../../src/core/outcome.ts'
+import { decoder } from '../../src/decoder.ts'
 import { readBudget } from '../../src/read-budget.ts'
 import { consumeShard } from '../../src/shard-consumer.ts'
 import { noTableFile, parseTableFile } from '../../src/table-file.ts'
@@ -69,6 +70,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
       file: given.tables ? parseTableFile(given.tables, 'tables.yaml') : noTableFile,
       indexPatterns: ['public_*'],
       onUnknownTable: given.onUnknownTable ?? 'hold',
+      beforeImage: 'before-image',
       beforeImagePrefix: 'BI_',
     })
     let socketsDestroyed = 0
@@ -95,6 +97,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
               leases: async () => (await table.list()).leases,
               createChildren: me.createChildren,
               budget: readBudget(100_000_000),
+              decode: decoder('before-image'),
               context,
               clock: time.clock,
               random: () => 0.5,
@@ -137,7 +140,6 @@ export function fakeWorld(options: { shards?: number } = {}) {
               limit: 100,
               checkpointMs: 0,
               heldRetryMs: 30_000,
-              beforeImage: 'before-image',
               keptMax: 200,
               recordBytesMax: 1_000_000,
               retry: { firstMs: 100, maxMs: 1000 },

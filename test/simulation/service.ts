@@ -1,5 +1,6 @@
 /** One process of the production service, put together as `run` does it, on the models and with the simulated network. */
 import { bulkWriter } from '../../src/bulk-writer.ts'
+import { decoder } from '../../src/decoder.ts'
 import { readBudget } from '../../src/read-budget.ts'
 import { type ConsumerParts, consumeShard } from '../../src/shard-consumer.ts'
 import { parseTableFile } from '../../src/table-file.ts'
@@ -80,6 +81,7 @@ export function startService(
     file: tableFiles[outside.tables],
     indexPatterns: ['public_*'],
     onUnknownTable: 'hold',
+    beforeImage: 'before-image',
     beforeImagePrefix: 'BI_',
   })
   const consumerParts = patches.reduce<ConsumerParts>(
@@ -93,6 +95,7 @@ export function startService(
       leases: async () => (await table.list()).leases,
       createChildren: (ending, children) => me.createChildren(ending, children),
       budget,
+      decode: decoder('before-image'),
       context,
       clock,
       random: chance.random,
@@ -135,7 +138,6 @@ export function startService(
             limit: 6,
             checkpointMs: 100,
             heldRetryMs: 5000,
-            beforeImage: 'before-image',
             // Fewer than a page has, so that pages are cut.
             keptMax: 3,
             recordBytesMax: 1_000_000,

@@ -5,13 +5,13 @@
  * its members, in any order and layout.
  */
 import {
-  codeUnitsOf,
   type Members,
   type ObjectText,
   type ScanFault,
   type ScanLimits,
   type Scanned,
   scan,
+  scanText,
 } from './json-scan.ts'
 import { find, nameAt, objectOf, stringAt } from './json-text.ts'
 import { timestampMs } from './timestamp.ts'
@@ -26,13 +26,8 @@ export type Change = {
   /** `schema-table`, `primary-key` and others: how DMS chose the record's partition key. */
   partitionKeyType: string
   bytes: Uint8Array
-  /**
-   * The record as one character a byte, so that positions in both are the same. JSON is made of ASCII, so this is enough to
-   * find things by; what lies beyond ASCII in it is read by `textOf`. Made into real text only where a column must change.
-   */
-  text: string
-  /** Whether `text` is real text already. */
-  isText: boolean
+  /** The record as text, and then all positions are in it; undefined while they are in the bytes. See `inText`. */
+  text: string | undefined
   row: ObjectText
   /** Columns of the before-image; empty when DMS sent none or `{}`. */
   before: Members
@@ -62,7 +57,6 @@ export const decodeLimits: ScanLimits = { depthMax: 21, numberLengthMax: 1000 }
 export const BEFORE_IMAGE = 'before-image'
 
 const utf8Encoder = new TextEncoder()
-const latin1 = new TextDecoder('latin1')
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 function isOperation(text: string): text is Operation {
@@ -73,48 +67,41 @@ function unreadable(reason: UnreadableReason): Decoded {
   return { kind: 'unreadable', reason }
 }
 
-/** What the platform does quicker than JavaScript can; core imports nothing. */
-export type ByteFunctions = {
-  isUtf8: (bytes: Uint8Array) => boolean
-  /** One character a byte: the same for ASCII, any other one for the rest. */
-  latin1: (bytes: Uint8Array) => string
-}
-
-const portable: ByteFunctions = {
-  isUtf8(bytes) {
-    try {
-      utf8.decode(bytes)
-      return true
-    } catch {
-      return false
-    }
-  },
-  latin1: bytes => latin1.decode(bytes),
+function isUtf8Portable(bytes: Uint8Array): boolean {
+  try {
+    utf8.decode(bytes)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /**
+ * The record is not made into text: JSON is made of ASCII, so members are found in the bytes, and most rows go out as the
+ * bytes they came in.
+ *
  * @param bytes the record's data as Kinesis returned it
  * @param beforeImage the member that holds the before-image (FieldName of DMS's BeforeImageSettings)
+ * @param isUtf8 the platform's own is ten times as quick as what JavaScript has; core imports nothing
  */
-export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE, functions = portable): Decoded {
-  if (!functions.isUtf8(bytes)) return unreadable('not-utf8')
+export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE, isUtf8 = isUtf8Portable): Decoded {
+  if (!isUtf8(bytes)) return unreadable('not-utf8')
   const record = scan(bytes, bytes.length, decodeLimits)
   if (typeof record === 'string') return unreadable(record)
-  const text = functions.latin1(bytes)
-  const meta = objectIn(text, record, 'metadata')
+  const meta = objectIn(bytes, record, METADATA)
   if (!meta) return unreadable('not-a-dms-record')
-  const { recordType, operation, schema, table, partitionKeyType } = headOf(text, bytes, meta)
+  const { recordType, operation, schema, table, partitionKeyType } = headOf(bytes, meta)
   if (schema === undefined || table === undefined || operation === undefined) {
     return unreadable('not-a-dms-record')
   }
   if (recordType === 'control') {
-    const control = objectIn(text, record, 'control')
-    const definition = control && definitionOf(textIn(bytes, control.start, control.end))
+    const control = objectIn(bytes, record, CONTROL)
+    const definition = control && definitionOf(pieceOf(bytes, control.start, control.end))
     return { kind: 'control', operation, schema, table, definition }
   }
   if (recordType !== 'data') return unreadable('not-a-dms-record')
   if (!isOperation(operation)) return unreadable('unknown-operation')
-  const row = objectIn(text, record, 'data')
+  const row = objectIn(bytes, record, DATA)
   if (!row) return unreadable('not-a-dms-record')
   return {
     kind: 'change',
@@ -123,51 +110,86 @@ export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE, functions 
     table,
     partitionKeyType,
     bytes,
-    text,
-    isText: false,
+    text: undefined,
     row,
     before:
-      operation === 'update' ? (objectIn(text, record, nameInBytes(beforeImage))?.members ?? NONE) : NONE,
+      operation === 'update' ? (objectIn(bytes, record, nameInBytes(beforeImage))?.members ?? NONE) : NONE,
     committedAtMs: timeOf(bytes, meta.members, COMMIT_TIMESTAMP) ?? timeOf(bytes, meta.members, TIMESTAMP),
   }
 }
 
-/** The change with its text as real text and the positions in it. For what looks into values or names beyond ASCII. */
+/** The change as text, with the positions in it: for what looks at more than the key. */
 export function inText(change: Change, beforeImage = BEFORE_IMAGE): Change {
-  const text = textIn(change.bytes, 0, change.bytes.length)
-  if (text.length === change.bytes.length) return { ...change, text, isText: true }
-  const record = scan(codeUnitsOf(text), text.length, decodeLimits)
-  const row = typeof record === 'string' ? undefined : objectIn(text, record, 'data')
-  if (typeof record === 'string' || !row) throw new Error('expected the record that was decoded')
-  const before = change.operation === 'update' ? objectIn(text, record, beforeImage)?.members : undefined
-  return { ...change, text, isText: true, row, before: before ?? NONE }
+  const { bytes } = change
+  const text = utf8.decode(bytes)
+  if (text.length === bytes.length) return { ...change, text }
+  const record = scanText(text, decodeLimits)
+  if (typeof record === 'string' || !record.top) throw new Error('expected the record that was decoded')
+  const { top, inner } = record
+  const member = (name: string) => inner[find(text, top, name) / 4]
+  const before = change.operation === 'update' ? member(beforeImage)?.members : undefined
+  return { ...change, text, row: member('data')!, before: before ?? NONE }
 }
 
-/** The real text of a piece of a change that came out of its `text`. */
-export function textOf({ isText, text, bytes }: Change, start: number, end: number): string {
-  const piece = text.slice(start, end)
-  return isText || isAscii(piece) ? piece : textIn(bytes, start, end)
+/** The value of a column as it is written, in real text; undefined when the members do not have it. */
+export function valueIn({ text, bytes }: Change, members: Members, column: string): string | undefined {
+  const at = text === undefined ? findIn(bytes, members, nameInBytes(column)) : find(text, members, column)
+  if (at < 0) return undefined
+  const start = members[at + 2]!
+  const end = members[at + 3]!
+  return text === undefined ? pieceOf(bytes, start, end) : text.slice(start, end)
 }
 
-function textIn(bytes: Uint8Array, start: number, end: number): string {
-  return utf8.decode(bytes.subarray(start, end))
+/** Where in `members` the last member of a name stands; -1 when there is none. As `find`, in bytes. */
+function findIn(bytes: Uint8Array, members: Members, name: Uint8Array): number {
+  for (let at = members.length - 4; at >= 0; at -= 4) {
+    const start = members[at]!
+    const isIt =
+      start < 0
+        ? isAt(bytesOf(nameIn(bytes, -start, members[at + 1]!)), 0, name.length, name)
+        : isAt(bytes, start, members[at + 1]!, name)
+    if (isIt) return at
+  }
+  return -1
 }
 
-/** Whether a text is ASCII; for short ones, where a loop is quicker than an expression. */
-export function isAscii(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false
-  return true
+/** A name that is written with escapes. */
+function nameIn(bytes: Uint8Array, start: number, end: number): string {
+  const token = pieceOf(bytes, start - 1, end + 1)
+  return stringAt(token, 0, token.length)
 }
 
-/** A name as it stands in text of one character a byte. */
-function nameInBytes(name: string): string {
-  return isAscii(name) ? name : latin1.decode(utf8Encoder.encode(name))
+/** Names as bytes: a table has a handful of them, asked for with every record. */
+const namesInBytes = new Map<string, Uint8Array>()
+
+function nameInBytes(name: string): Uint8Array {
+  let bytes = namesInBytes.get(name)
+  if (!bytes) {
+    bytes = bytesOf(name)
+    if (namesInBytes.size >= HEADS_MAX) namesInBytes.clear()
+    namesInBytes.set(name, bytes)
+  }
+  return bytes
+}
+
+const SHORT_MAX = 24
+
+/** The text of a piece of bytes. Most are short and ASCII: keys. */
+export function pieceOf(bytes: Uint8Array, start: number, end: number): string {
+  if (end - start > SHORT_MAX) return utf8.decode(bytes.subarray(start, end))
+  let text = ''
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i]!
+    if (byte > 0x7f) return utf8.decode(bytes.subarray(start, end))
+    text += String.fromCharCode(byte)
+  }
+  return text
 }
 
 const NONE: Members = []
 
-function objectIn(text: string, { top, inner }: Scanned, name: string): ObjectText | undefined {
-  const at = top ? find(text, top, name) : -1
+function objectIn(bytes: Uint8Array, { top, inner }: Scanned, name: Uint8Array): ObjectText | undefined {
+  const at = top ? findIn(bytes, top, name) : -1
   return at < 0 ? undefined : inner[at / 4]
 }
 
@@ -200,6 +222,9 @@ const HEAD_ORDER = [
   'table-name',
 ].map(bytesOf)
 const COMMIT_TIMESTAMP = bytesOf('commit-timestamp')
+const METADATA = bytesOf('metadata')
+const CONTROL = bytesOf('control')
+const DATA = bytesOf('data')
 const TIMESTAMP = HEAD_ORDER[0]!
 
 function bytesOf(text: string): Uint8Array {
@@ -211,7 +236,7 @@ function copied(text: string): string {
   return utf8.decode(bytesOf(text))
 }
 
-function headOf(text: string, bytes: Uint8Array, meta: ObjectText): Head {
+function headOf(bytes: Uint8Array, meta: ObjectText): Head {
   const { members } = meta
   const start = members[4] ?? -1
   const end = members[23] ?? -1
@@ -221,13 +246,13 @@ function headOf(text: string, bytes: Uint8Array, meta: ObjectText): Head {
     if (isAt(bytes, start, end, recent[n]!.bytes)) return recent[n]!.head
   }
   // Remembered are only heads whose members stand in the usual order, so what is found equal does as well.
-  const key = text.slice(start, end)
+  const key = pieceOf(bytes, start, end)
   let head = heads.get(key)
   if (!head) {
     if (!HEAD_ORDER.every((name, n) => isNamed(bytes, members, n, name))) return readHead(bytes, meta)
     head = readHead(bytes, meta)
     if (heads.size >= HEADS_MAX) heads.clear()
-    heads.set(copied(key), head)
+    heads.set(key, head)
   }
   recent[oldest] = { bytes: bytes.slice(start, end), head }
   oldest = (oldest + 1) % RECENT_MAX
@@ -243,7 +268,7 @@ function isAt(bytes: Uint8Array, start: number, end: number, wanted: Uint8Array)
 
 /** Of two members of one name the first one counts, so that a head's text decides alone. */
 function readHead(bytes: Uint8Array, { start, end }: ObjectText): Head {
-  const text = textIn(bytes, start, end)
+  const text = pieceOf(bytes, start, end)
   const { members } = objectOf(text)
   const field = (name: string) => {
     for (let at = 0; at < members.length; at += 4) {

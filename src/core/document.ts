@@ -9,13 +9,13 @@ import {
   type Control,
   type Decoded,
   inText,
-  isAscii,
-  textOf,
+  pieceOf,
   type UnreadableReason,
+  valueIn,
 } from './change.ts'
 import { converted, type ParseArray } from './column.ts'
 import { misfits } from './definition.ts'
-import type { Members } from './json-scan.ts'
+
 import { each, find, nameAt, onOneLine, stringAt, tokenAt, withChanges } from './json-text.ts'
 import { type HashRange, isInRange } from './shard.ts'
 import type { TableRules } from './table.ts'
@@ -163,8 +163,8 @@ export function decide(decoded: Decoded, partitionKey: string, context: DecideCo
 }
 
 /** Whether columns are looked for by names or changed; else a row is written as it stands, and only its key is read. */
-function needsText({ columns, excluded, keepOnNull, key }: TableRules): boolean {
-  return columns.size > 0 || excluded.size > 0 || keepOnNull.size > 0 || !key.every(isAscii)
+function needsText({ columns, excluded, keepOnNull }: TableRules): boolean {
+  return columns.size > 0 || excluded.size > 0 || keepOnNull.size > 0
 }
 
 function decideChange(
@@ -309,22 +309,15 @@ type Key = { kind: 'key'; parts: string[] } | { kind: 'letter'; letter: Letter }
 type TokenOf = (change: Change, column: string, beforeImagePrefix: string) => string | undefined
 
 function current(change: Change, column: string): string | undefined {
-  const { text, row } = change
-  const at = find(text, row.members, column)
-  return at < 0 ? undefined : textOf(change, row.members[at + 2]!, row.members[at + 3]!)
+  return valueIn(change, change.row.members, column)
 }
 
 /** The value before the update: from the before-image, from a `BI_` column, else unchanged. An empty one means an unchanged key. */
 function previous(change: Change, column: string, prefix: string): string | undefined {
-  const { text, before, row } = change
-  const tokenIn = (members: Members, name: string) => {
-    const at = find(text, members, name)
-    return at < 0 ? 'null' : textOf(change, members[at + 2]!, members[at + 3]!)
-  }
   // A key column is never null at the source: there it means that the before-image does not have it.
-  const image = tokenIn(before, column)
+  const image = valueIn(change, change.before, column) ?? 'null'
   if (image !== 'null') return image
-  const prefixed = prefix === '' ? 'null' : tokenIn(row.members, prefix + column)
+  const prefixed = prefix === '' ? 'null' : (current(change, prefix + column) ?? 'null')
   return prefixed === 'null' ? current(change, column) : prefixed
 }
 
@@ -397,14 +390,18 @@ function keepOf(change: Change, rules: TableRules, movedFrom: Place | undefined)
   return columns.length === 0 ? undefined : { columns, movedFrom }
 }
 
-/** Whether the row may have columns of the before-image beside its own; asked of every record, so by the first letter. */
-function hasPrefixed({ text, row }: Change, prefix: string): boolean {
+/**
+ * Whether the row may have columns of the before-image beside its own; asked of every record before it is text, so by the
+ * prefix's first letter, in bytes.
+ */
+function hasPrefixed({ bytes, row }: Change, prefix: string): boolean {
   if (prefix === '') return false
   const { members } = row
   const first = prefix.charCodeAt(0)
   for (let at = 0; at < members.length; at += 4) {
-    const start = Math.abs(members[at]!)
-    if (text.charCodeAt(start) === first && text.startsWith(prefix, start)) return true
+    // Names beyond ASCII and names with escapes are looked at in text.
+    const byte = bytes[Math.abs(members[at]!)]!
+    if (byte === first || byte > 0x7f || members[at]! < 0) return true
   }
   return false
 }
@@ -418,15 +415,14 @@ function documentText(
   context: DecideContext,
   hasBeforeImage: boolean,
 ): Document {
-  const { text, row } = change
-  if (rules.columns.size === 0 && rules.excluded.size === 0 && !hasBeforeImage) {
-    const { bytes } = change
+  const { bytes, row, text } = change
+  if (text === undefined) {
     // Of what may stand between tokens only a line feed ends a document in a bulk body.
     const lineFeed = bytes.indexOf(0x0a, row.start)
     const document =
-      !change.isText && (lineFeed < 0 || lineFeed >= row.end)
+      lineFeed < 0 || lineFeed >= row.end
         ? { bytes, start: row.start, end: row.end }
-        : onOneLine(textOf(change, row.start, row.end))
+        : onOneLine(pieceOf(bytes, row.start, row.end))
     return { kind: 'document', document }
   }
   const changes = new Map<number, string | undefined>()

@@ -37,8 +37,6 @@ const LEAST_SECONDS = 1e-6
 const WORTH = 0.5
 /** The limit is compared with this share of itself. */
 const LESS = 0.8
-/** Requests that are measured at a limit before it goes on up, at least; with jitter more. */
-const MEASURED_FROM = 4
 /** Requests that the round trip of a limit remembers: with a few, jitter would decide what a limit is worth. */
 const MEMORY = 256
 /** Intervals, beside as many as the limit, after which what is remembered is measured again when the limit goes back. */
@@ -120,7 +118,7 @@ export function concurrencyLimit(settings: { max: number }): ConcurrencyLimit {
    */
   function worth(): boolean | undefined {
     const here = roundTripAt[limit]
-    if (atLimit.count === 0 || !here || here.count < MEASURED_FROM) return undefined
+    if (atLimit.count === 0 || !here) return undefined
     if (limit === 1) return true
     const less = lessThan(limit)
     const perfect = limit / less

@@ -110,8 +110,8 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
     const startedAtMs = parts.monotonic()
     const text = body.text()
     const given = await parts.bulk(text)
-    // A request without an answer may still be on its way: its buffer is not used again.
-    if (given.kind !== 'failed') freeBodies.push(body.buffer())
+    // Without an answer, or refused while still on its way, its bytes may yet be read: such a buffer is not used again.
+    if (given.kind === 'done' || given.kind === 'items') freeBodies.push(body.buffer())
     const report = (outcome: string) =>
       parts.onRequest({
         outcome,
@@ -135,7 +135,7 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
     } else if (given.kind === 'items') {
       report(given.items.every(item => item.status < 300) ? 'ok' : 'partial')
       for (const [n, entry] of entries.entries()) answer(entry, { kind: 'item', item: given.items[n]! })
-    } else if (given.status === 413 || (given.status === 400 && given.type !== 'index_closed_exception')) {
+    } else if (isCutInTwo(given)) {
       report(`status-${given.status}`)
       if (entries.length === 1)
         return all({ kind: 'refused', reason: `status ${given.status} ${given.type}` })
@@ -185,6 +185,11 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
         .reduce((sum, bytes) => sum + bytes, 0),
     inFlight: () => requestsInFlight,
   }
+}
+
+/** Refused for what is in it. A 400 that names no error is not OpenSearch's, and says nothing of the actions. */
+function isCutInTwo({ status, type }: { status: number; type: string }): boolean {
+  return status === 413 || (status === 400 && type !== 'index_closed_exception' && type !== 'no error type')
 }
 
 const FENCED: Answer = { kind: 'fenced' }

@@ -261,7 +261,11 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
 
   function verdict(op: Op, answer: Answer): Verdict {
     op.attempts++
-    if (answer.kind === 'request' && answer.mayHaveLanded) op.mayHaveLanded = true
+    // An item answered with 5xx may have been applied on a shard that then failed.
+    const mayHaveLanded =
+      (answer.kind === 'request' && answer.mayHaveLanded) ||
+      (answer.kind === 'item' && answer.item.status >= 500)
+    if (mayHaveLanded) op.mayHaveLanded = true
     const judged = judge(op.write.kind, answer)
     switch (judged.kind) {
       case 'fenced':

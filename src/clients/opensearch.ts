@@ -46,7 +46,8 @@ export function openSearch(options: OpenSearchOptions) {
         {
           method: 'POST',
           path: '/_bulk',
-          query: { filter_path: BULK_FILTER },
+          // OpenSearch waits a minute for a shard without a primary; it is to say so before our own time is over.
+          query: { filter_path: BULK_FILTER, timeout: `${Math.ceil(timeoutMs / 2)}ms` },
           body: { type: 'application/x-ndjson', data: body },
         },
         timeoutMs,

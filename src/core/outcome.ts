@@ -50,7 +50,12 @@ const INDEX_AT_FAULT = new Set([
   'index_closed_exception',
   'cluster_block_exception',
   'no_shard_available_action_exception',
+  // No room for the shards of an index that would be made.
+  'validation_exception',
 ])
+
+/** Set-up that is missing at the index, told as an illegal argument of the document. */
+const INDEX_INCOMPLETE = /^(no write index is defined for alias \[|pipeline with id \[.*\] does not exist)/s
 
 /**
  * Two requests met a new field at once and mapped it differently (55 and 61.5). The field is there now: sent again, the
@@ -75,6 +80,8 @@ export function judge(kind: 'index' | 'delete', answer: Answer): Judgement {
     return { kind: 'conflict', current: currentVersion(error?.reason ?? '') }
   }
   if (INDEX_AT_FAULT.has(type)) return { kind: 'retry', reason: type }
+  if (type === 'illegal_argument_exception' && INDEX_INCOMPLETE.test(error?.reason ?? ''))
+    return { kind: 'retry', reason: type }
   if (status === 400 && type === 'illegal_argument_exception' && MAPPED_MEANWHILE.test(error?.reason ?? ''))
     return { kind: 'dead', detail: type, mayPass: true }
   if (status === 400) return { kind: 'dead', detail: deadDetail(type, error?.caused_by?.type) }

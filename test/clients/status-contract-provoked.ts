@@ -293,7 +293,6 @@ const indices: ProvokedRow[] = [
     provoke: withClusterSetting('cluster.max_shards_per_node', 1, absent),
     answer: item(400, 'validation_exception'),
     judgement: retry('validation_exception'),
-    differs: 'every record of the index is dead-lettered, although an operator makes room',
   },
   {
     name: 'alias without an index to write to',
@@ -312,7 +311,6 @@ const indices: ProvokedRow[] = [
     },
     answer: item(400, argument),
     judgement: retry(argument),
-    differs: 'every record of the index is dead-lettered, although an operator mends the alias',
   },
   {
     name: 'red index: its primary shard is nowhere',
@@ -329,8 +327,6 @@ const indices: ProvokedRow[] = [
     },
     answer: item(503, 'unavailable_shards_exception'),
     judgement: retry('status-503'),
-    differs:
-      'OpenSearch waits 60 s for the shard, longer than we wait for an answer: the whole request times out, each time',
   },
 ]
 

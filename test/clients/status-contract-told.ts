@@ -157,8 +157,6 @@ const wholes: ToldRow[] = [
     answer: whole(400),
     judgement: retry('status-400'),
     mayHaveLanded: false,
-    differs:
-      'every record is found at fault alone and dead-lettered, where a proxy takes no request (plain HTTP to a port for TLS)',
   },
   ...['action_request_validation_exception', 'illegal_argument_exception', 'json_parse_exception'].map(
     (type): ToldRow => ({

@@ -26,8 +26,6 @@ export type Contract = {
   judgement: Judgement
   /** Of a fault of the whole request: whether it may have been applied all the same. */
   mayHaveLanded?: boolean
-  /** The code does otherwise, and why that matters. The row fails as soon as it no longer does. */
-  differs?: string
 }
 
 /** The action in question; the rest is filled in. */

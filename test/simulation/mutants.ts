@@ -99,6 +99,11 @@ export const mutants: Mutant[] = [
     scenario: scenarioNamed('26'),
     make: () => [withoutLetters('kept-columns-moved')],
   },
+  {
+    name: 'no letter where the document to keep values of was not there',
+    scenario: scenarioNamed('18c'),
+    make: () => [withoutLetters('kept-columns-unknown')],
+  },
 ]
 
 /** As KCL 2.x: whoever knows the counter may write, and a counter one higher under the own name was an own write. */

@@ -1,7 +1,7 @@
 /**
  * What must be true when all is quiet: each document is what the stream implies, or a dead letter names it and says why
  * versions could not settle it. Then it is still what its own shard implies, but for the values that updates leave out. A
- * letter that had no cause is as wrong as a difference without one.
+ * letter that had no cause is as wrong as a difference without one, save one kind: see `UNCAUSED`.
  */
 import type { Index } from './network.ts'
 
@@ -20,6 +20,13 @@ export type Judgement = {
 /** What a letter leaves open besides: the value that an update said nothing of. */
 const KEPT = /,"toast":[^,}]*/
 
+/**
+ * An update whose document was not there to keep a value of. The source cannot say where that happens: each replay of
+ * updates after their row was deleted brings some, and settled against the source they change nothing. So they excuse no
+ * more than the value itself.
+ */
+const UNCAUSED = 'kept-columns-unknown'
+
 export function judgeIndex(
   source: { expected: ReadonlyMap<string, string>; ordered: ReadonlyMap<string, string>; due: Letters },
   found: ReadonlyMap<string, string>,
@@ -28,9 +35,13 @@ export function judgeIndex(
   const { expected, ordered, due } = source
   const keys = new Set([...expected.keys(), ...found.keys()])
   const differing = [...keys].filter(key => expected.get(key) !== found.get(key))
-  const excused = differing.filter(
-    key => letters.has(key) && ordered.get(key)?.replace(KEPT, '') === found.get(key)?.replace(KEPT, ''),
-  )
+  const withoutKept = (documents: ReadonlyMap<string, string>, key: string) =>
+    documents.get(key)?.replace(KEPT, '')
+  const excused = differing.filter(key => {
+    const reasons = [...(letters.get(key) ?? [])]
+    const wanted = reasons.some(reason => reason !== UNCAUSED) ? ordered : expected
+    return reasons.length > 0 && withoutKept(wanted, key) === withoutKept(found, key)
+  })
   const differences = differing
     .filter(key => !excused.includes(key))
     .map(key => {
@@ -40,7 +51,7 @@ export function judgeIndex(
     })
   const undue = [...letters].flatMap(([key, reasons]) =>
     [...reasons]
-      .filter(reason => !due.get(key)?.has(reason))
+      .filter(reason => reason !== UNCAUSED && !due.get(key)?.has(reason))
       .map(reason => `a letter ${reason} for ${key} without a cause`),
   )
   return {

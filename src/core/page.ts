@@ -4,7 +4,10 @@
  * - At most one write of a document is in flight.
  * - Several writes of one document coalesce: the newest is sent and settles the earlier ones. If OpenSearch refuses the
  *   newest for good, the one before it is tried, so that a refused row does not take an acceptable one with it.
- * - The delete of a key change waits for its index: between the two a reader sees both documents, never neither.
+ * - The delete of a key change waits for its index: between the two a reader sees both documents. Not so where the page
+ *   goes on with the old key (another row comes to it, and perhaps goes again): the newest write of the old document
+ *   stands for that delete and waits for nothing, so that a reader may see the moved row under neither key until its
+ *   index has landed.
  *
  * Nothing here waits for ever: a delete waits for a write of the same record, and of two such records the later one's
  * writes are the newest of both documents (proved by the property test beside this file).

@@ -4,7 +4,7 @@
  */
 import type { Clock } from './clock.ts'
 import { deletableLeases, type InitialPosition, type Lease, parentFences } from './core/lease.ts'
-import { childrenToCreate, missingLeases, type Shard } from './core/shard.ts'
+import { childrenToCreate, firstHole, type Listing, missingLeases, type Shard } from './core/shard.ts'
 import type { ChildShard } from './core/stream.ts'
 import { nextFence } from './core/version.ts'
 
@@ -18,7 +18,7 @@ export type ShardSyncParts = {
   lastSeenMs: (leaseKey: string) => number | undefined
   serverNow: () => number
   clock: Clock
-  log: { info(fields: object, text: string): void }
+  log: { info(fields: object, text: string): void; warn(fields: object, text: string): void }
 }
 
 /**
@@ -26,6 +26,8 @@ export type ShardSyncParts = {
  * next sync begins behind them: were they items nobody can read as leases, the shards after them would wait for ever.
  */
 const FOUND_THERE_MAX = 10
+/** A hole in the hash ranges seen in this many looks in a row: a lease is missing, do not wait for the next sync. */
+const HOLE_LOOKS = 3
 
 export function shardSync(
   parts: ShardSyncParts,
@@ -48,8 +50,58 @@ export function shardSync(
   }
 
   let beginAt = 0
+  let hole: { key: string; looks: number } | undefined
+  let listing: Listing = { shards: new Map(), gone: new Set() }
+  let listedSinceMs = Number.NEGATIVE_INFINITY
+
+  /** Two syncs may be under way at once; the later one knows more, whichever ends first. */
+  function note(shards: readonly Shard[], leases: readonly Lease[], sinceMs: number): void {
+    if (sinceMs < listedSinceMs) return
+    listedSinceMs = sinceMs
+    const listed = new Map(shards.map(shard => [shard.shardId, shard]))
+    const gone = leases.map(({ leaseKey }) => leaseKey).filter(leaseKey => !listed.has(leaseKey))
+    listing = { shards: listed, gone: new Set(gone) }
+  }
+
+  async function sync(): Promise<void> {
+    const listedAtMs = parts.clock.monotonic()
+    const leases = await parts.list()
+    const shards = await parts.listShards()
+    note(shards, leases, listedAtMs)
+    const missing = missingLeases(shards, leases, settings.initialPosition)
+    const first = beginAt < missing.length ? beginAt : 0
+    beginAt = 0
+    let foundThere = 0
+    for (const [at, { shard, checkpoint }] of missing.entries()) {
+      if (at < first) continue
+      // The former owner of an item that vanished may still be writing; it fences itself within one lease time.
+      const seenMs = parts.lastSeenMs(shard.shardId)
+      if (seenMs !== undefined && parts.clock.monotonic() - seenMs < settings.leaseMs) continue
+      // Meanwhile the shard may have been read to its end and its children begun: read again, it would overwrite them.
+      if (parts.clock.monotonic() - listedAtMs > settings.leaseMs / 2)
+        throw new Error('the listing of the leases is too old to create one that was missing in it')
+      if (await parts.create(newLease(shard, checkpoint, leases)))
+        parts.log.info({ shardId: shard.shardId, checkpoint }, 'lease created')
+      else if (++foundThere === FOUND_THERE_MAX) {
+        beginAt = at + 1
+        break
+      }
+    }
+    for (const { leaseKey, startingHashKey, endingHashKey } of leases) {
+      const shard = shards.find(({ shardId }) => shardId === leaseKey)
+      if ((startingHashKey === undefined || endingHashKey === undefined) && shard)
+        await parts.setRange(leaseKey, shard)
+    }
+    for (const lease of deletableLeases(leases, new Set(shards.map(({ shardId }) => shardId)))) {
+      await parts.remove(lease)
+      parts.log.info({ shardId: lease.leaseKey }, 'lease of an ended shard deleted')
+    }
+  }
 
   return {
+    /** The stream as the last sync found it. */
+    lastListing: (): Listing => listing,
+
     /** The leases of the children of a shard that ends. One that is there already is left as it is. */
     async createChildren(ending: string, children: readonly ChildShard[]): Promise<void> {
       const leases = await parts.list()
@@ -57,37 +109,19 @@ export function shardSync(
         await parts.create(newLease(child, 'TRIM_HORIZON', leases))
     },
 
-    async sync(): Promise<void> {
-      const listedAtMs = parts.clock.monotonic()
-      const leases = await parts.list()
-      const shards = await parts.listShards()
-      const missing = missingLeases(shards, leases, settings.initialPosition)
-      const first = beginAt < missing.length ? beginAt : 0
-      beginAt = 0
-      let foundThere = 0
-      for (const [at, { shard, checkpoint }] of missing.entries()) {
-        if (at < first) continue
-        // The former owner of an item that vanished may still be writing; it fences itself within one lease time.
-        const seenMs = parts.lastSeenMs(shard.shardId)
-        if (seenMs !== undefined && parts.clock.monotonic() - seenMs < settings.leaseMs) continue
-        // Meanwhile the shard may have been read to its end and its children begun: read again, it would overwrite them.
-        if (parts.clock.monotonic() - listedAtMs > settings.leaseMs / 2)
-          throw new Error('the listing of the leases is too old to create one that was missing in it')
-        if (await parts.create(newLease(shard, checkpoint, leases)))
-          parts.log.info({ shardId: shard.shardId, checkpoint }, 'lease created')
-        else if (++foundThere === FOUND_THERE_MAX) {
-          beginAt = at + 1
-          break
-        }
-      }
-      for (const { leaseKey, startingHashKey } of leases) {
-        const shard = shards.find(({ shardId }) => shardId === leaseKey)
-        if (startingHashKey === undefined && shard) await parts.setRange(leaseKey, shard)
-      }
-      for (const lease of deletableLeases(leases, new Set(shards.map(({ shardId }) => shardId)))) {
-        await parts.remove(lease)
-        parts.log.info({ shardId: lease.leaseKey }, 'lease of an ended shard deleted')
-      }
+    sync,
+
+    /** After each look: a sync at once where the leases show that the next one would be late. */
+    async syncIfDue(leases: readonly Lease[], unlisted: readonly Lease[]): Promise<void> {
+      const key = firstHole(leases)
+      hole = key === undefined ? undefined : { key, looks: hole?.key === key ? hole.looks + 1 : 1 }
+      const isHole = hole !== undefined && hole.looks % HOLE_LOOKS === 0
+      if (isHole)
+        parts.log.warn(
+          { from: key },
+          'no lease covers a part of the hash keys, comparing the leases with the shards',
+        )
+      if (isHole || unlisted.length > 0) await sync()
     },
   }
 }

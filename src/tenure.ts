@@ -8,7 +8,7 @@
 import type { Clock } from './clock.ts'
 import { backoffMs } from './core/backoff.ts'
 import type { Hold, Lease, OwnerWrite, WriteResult } from './core/lease.ts'
-import { type HashRange, LAST_HASH_KEY } from './core/shard.ts'
+import type { HashRange } from './core/shard.ts'
 import { jumpFence } from './core/version.ts'
 
 export type TenureParts = {
@@ -28,6 +28,7 @@ export type Tenure = {
   fence(): number
   /** Where reading begins: a sequence number (all up to it is settled), or a word of the initial position. */
   start: string
+  /** The hash keys of the shard: which documents are at home here. */
   range: HashRange
   /** Whether a write in the name of this tenure may still be sent. */
   isAlive(): boolean
@@ -52,10 +53,10 @@ export type Tenure = {
   keep(): Promise<void>
 }
 
-/** @param begun the lease as the take left it, and the monotonic time at which that write was sent */
+/** @param begun the lease as the take left it, its range, and the monotonic time at which that write was sent */
 export function tenure(
   parts: TenureParts,
-  begun: { lease: Lease; owner: string; fence: number; sentAtMs: number },
+  begun: { lease: Lease; range: HashRange; owner: string; fence: number; sentAtMs: number },
   leaseMs: number,
 ): Tenure {
   const { clock, log } = parts
@@ -133,10 +134,7 @@ export function tenure(
     shardId,
     fence: () => fence,
     start: lease.checkpoint,
-    range: {
-      start: BigInt(lease.startingHashKey ?? 0),
-      end: lease.endingHashKey === undefined ? LAST_HASH_KEY : BigInt(lease.endingHashKey),
-    },
+    range: begun.range,
     isAlive,
     lost: lost.signal,
     leaving: leaving.signal,

@@ -18,7 +18,7 @@ import {
   SHARD_END,
   type TakeMode,
 } from './core/lease.ts'
-import { firstHole, type Shard } from './core/shard.ts'
+import { rangeOf, readiness, type Shard } from './core/shard.ts'
 import { FENCE_UNIT_MS, fenceAt, fenceWaitMs, nextFence } from './core/version.ts'
 import type { Ending, StopSignals } from './shard-consumer.ts'
 import { shardSync } from './shard-sync.ts'
@@ -81,8 +81,6 @@ export type WorkerSettings = {
 const HANDOFF_LOOK_MS = 200
 /** Takes under way at once; where one of them fails another worker is at it, and a new look tells more than going on. */
 const TAKES_AT_ONCE = 10
-/** A hole in the hash ranges seen in this many looks in a row: a lease is missing, do not wait for the next sync. */
-const HOLE_LOOKS = 3
 
 export function worker(parts: WorkerParts, settings: WorkerSettings) {
   const { table, clock, random, log, metrics } = parts
@@ -96,7 +94,6 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
   let observed = new Map<string, Observation>()
   let lastLookAtMs: number | undefined
   const listing = { units: 0, workers: 1 }
-  let hole: { key: string; looks: number } | undefined
 
   async function list(): Promise<Lease[]> {
     const { leases, corrupt, units } = await table.list()
@@ -112,7 +109,7 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
     return leases
   }
 
-  const { sync, createChildren } = shardSync(
+  const { sync, syncIfDue, createChildren, lastListing } = shardSync(
     {
       list,
       create: table.create,
@@ -136,7 +133,8 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
     stop: StopSignals,
   ): Promise<boolean> {
     const { leaseKey } = lease
-    if (held.has(leaseKey) || beginning.has(leaseKey) || stop.drain.aborted) return false
+    const range = rangeOf(lease, lastListing())
+    if (!range || held.has(leaseKey) || beginning.has(leaseKey) || stop.drain.aborted) return false
     beginning.add(leaseKey)
     try {
       const fence = nextFence({
@@ -162,7 +160,7 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
       run(
         tenure(
           { write: table.write, clock, serverNow: table.serverNow, random, log, onRenewal: metrics.renewal },
-          { lease: taken, owner, fence, sentAtMs },
+          { lease: taken, range, owner, fence, sentAtMs },
           leaseMs,
         ),
         stop,
@@ -247,12 +245,14 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
   /** @returns when to look again at the latest: the next lease may expire, or others were quicker and we are still short */
   async function look(stop: StopSignals): Promise<number | undefined> {
     const leases = await list()
+    const leaseOf = new Map(leases.map(lease => [lease.leaseKey, lease]))
     const plan = planLeases({
       leases,
       observed,
       me: owner,
       held: new Set(held.keys()),
       contested,
+      readiness: lease => readiness(lease, leaseOf, lastListing()),
       awaitedSinceMs: new Map([...awaited].map(([leaseKey, { sinceMs }]) => [leaseKey, sinceMs])),
       monotonicMs: clock.monotonic(),
       leaseMs,
@@ -284,20 +284,9 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
       ...plan.handoff.map(lease => askForHandoff(lease, leases, stop)),
       takeAll(plan.take, leases, stop),
     ])
-    await mendHole(leases)
+    await syncIfDue(leases, plan.unlisted)
     if (!gained.includes(false)) return plan.nextExpiryMs
     return Math.min(clock.monotonic() + leaseMs / 3, plan.nextExpiryMs ?? Number.POSITIVE_INFINITY)
-  }
-
-  async function mendHole(leases: readonly Lease[]): Promise<void> {
-    const key = firstHole(leases)
-    hole = key === undefined ? undefined : { key, looks: hole?.key === key ? hole.looks + 1 : 1 }
-    if (!hole || hole.looks % HOLE_LOOKS !== 0) return
-    log.warn(
-      { from: hole.key },
-      'no lease covers a part of the hash keys, comparing the leases with the shards',
-    )
-    await sync()
   }
 
   /** Runs until the signal; a failure is logged and tried again, the next time is what the step says or the interval. */

@@ -134,6 +134,12 @@ function isExpired(
   return seen !== undefined && monotonicMs - seen.seenAtMs > leaseMs
 }
 
+/**
+ * Whether a lease may be begun. `waiting`: a shard above it is not read to its end; `unlisted`: the table does not tell
+ * enough of its shard, and the last listing of the stream is too old to know it.
+ */
+export type Readiness = 'ready' | 'waiting' | 'unlisted'
+
 export type LeasePlan = {
   /** Free or expired, parents ended: to take now, one conditional write each. */
   take: Lease[]
@@ -149,6 +155,8 @@ export type LeasePlan = {
   force: Lease[]
   /** Held by us, and somebody else is the next owner: to drain and hand over. */
   leave: Lease[]
+  /** Nobody's or ours, if only more were known of their shards: the stream is to be listed again now. */
+  unlisted: Lease[]
   unowned: number
   expired: number
   /** Workers that own a lease that is alive, ourselves included. */
@@ -166,6 +174,7 @@ export type LeasePlan = {
  * it has above the share; if nobody is above it and we are short by two or more, one of the most loaded.
  *
  * @param input.contested lost by us while they carry our id: another process has it too, so they are left until they expire
+ * @param input.readiness of one lease (core/shard.ts); what is not ready is left, however it came
  * @param input.awaitedSinceMs when each handoff to us was first seen, by the monotonic clock
  * @param input.random from 0 to 1, called once a lease: so that two workers that look at once do not try the same one first
  */
@@ -175,6 +184,7 @@ export function planLeases(input: {
   me: string
   held: ReadonlySet<string>
   contested: ReadonlySet<string>
+  readiness: (lease: Lease) => Readiness
   awaitedSinceMs: ReadonlyMap<string, number>
   monotonicMs: number
   leaseMs: number
@@ -183,11 +193,10 @@ export function planLeases(input: {
   random: () => number
 }): LeasePlan {
   const { leases, observed, me, held, monotonicMs, leaseMs } = input
-  const byKey = new Map(leases.map(lease => [lease.leaseKey, lease]))
   const running = leases.filter(lease => lease.checkpoint !== SHARD_END)
   const isOver = (lease: Lease) => isExpired(lease, observed, monotonicMs, leaseMs)
   // KCL's workers own a child while its parents are read, and wait; nobody may begin it then, however it came.
-  const isReadable = (lease: Lease) => parentsEnded(lease, byKey)
+  const isReadable = (lease: Lease) => input.readiness(lease) === 'ready'
   const ready = (lease: Lease) => !held.has(lease.leaseKey) && isReadable(lease)
 
   const unowned = running.filter(lease => lease.leaseOwner === undefined)
@@ -214,10 +223,11 @@ export function planLeases(input: {
   const waitedFor = (lease: Lease) => monotonicMs - (input.awaitedSinceMs.get(lease.leaseKey) ?? monotonicMs)
   const force = incoming.filter(lease => isOver(lease) || waitedFor(lease) > input.handoffMs)
   // A free lease that still has a checkpoint owner was offered to a worker that left meanwhile; its holder is draining.
-  const free = [
+  const nobodys = [
     ...unowned.filter(lease => lease.checkpointOwner === undefined || isOver(lease)),
     ...expired,
-  ].filter(ready)
+  ]
+  const free = nobodys.filter(ready)
 
   const counts = countByOwner(alive)
   for (const { leftBy } of unowned) if (leftBy !== undefined && leftBy !== me) counts.delete(leftBy)
@@ -245,6 +255,9 @@ export function planLeases(input: {
     force,
     leave: running.filter(
       lease => held.has(lease.leaseKey) && lease.checkpointOwner === me && lease.leaseOwner !== me,
+    ),
+    unlisted: [...nobodys, ...mine].filter(
+      lease => !held.has(lease.leaseKey) && input.readiness(lease) === 'unlisted',
     ),
     unowned: unowned.length,
     expired: expired.length,
@@ -288,11 +301,6 @@ function shuffled(random: () => number): <Value>(values: readonly Value[]) => Va
       .map(value => ({ value, order: random() }))
       .sort((a, b) => a.order - b.order)
       .map(({ value }) => value)
-}
-
-/** A child waits until each parent is at SHARD_END; a parent without a lease has ended and been cleaned up. */
-function parentsEnded(lease: Lease, byKey: ReadonlyMap<string, Lease>): boolean {
-  return lease.parentShardId.every(parent => (byKey.get(parent)?.checkpoint ?? SHARD_END) === SHARD_END)
 }
 
 /** The fences of a lease's parents, as far as the table still has them. */

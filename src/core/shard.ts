@@ -4,7 +4,7 @@
  * Children of a leased shard are not created by the sync while their parent is being read: the reader of the parent
  * creates them, at TRIM_HORIZON, before it writes SHARD_END. The sync makes the first leases and mends what is missing.
  */
-import { type Checkpoint, type InitialPosition, type Lease, SHARD_END } from './lease.ts'
+import { type Checkpoint, type InitialPosition, type Lease, type Readiness, SHARD_END } from './lease.ts'
 
 export type Shard = {
   shardId: string
@@ -14,6 +14,13 @@ export type Shard = {
   endingHashKey: string
   startingSequenceNumber: string
   isOpen: boolean
+}
+
+/** What a worker knows of the stream: its shards when they were last listed. */
+export type Listing = {
+  shards: ReadonlyMap<string, Shard>
+  /** Leases that were in the table before the listing, which does not have them: their shards have left the stream. */
+  gone: ReadonlySet<string>
 }
 
 export type MissingLease = { shard: Shard; checkpoint: Checkpoint }
@@ -65,6 +72,30 @@ export function childrenToCreate<Child extends { parents: readonly string[] }>(
   const ended = new Set([ending])
   for (const { leaseKey, checkpoint } of leases) if (checkpoint === SHARD_END) ended.add(leaseKey)
   return children.filter(({ parents }) => parents.every(parent => ended.has(parent)))
+}
+
+/**
+ * Whether a lease may be begun: each parent is at SHARD_END. One without a lease has ended and been cleaned up, or else
+ * the table was lost and is being filled again from further up (a late reader may have put the children into it before).
+ * So where a parent has none, the nearest shards above it that have one must have ended.
+ *
+ * @param leaseOf all leases of the table, by their keys
+ */
+export function readiness(lease: Lease, leaseOf: ReadonlyMap<string, Lease>, listing: Listing): Readiness {
+  const { leaseKey, parentShardId } = lease
+  const seen = new Set<string>()
+  const open = [...parentShardId]
+  for (let above = open.pop(); above !== undefined; above = open.pop()) {
+    if (seen.has(above)) continue
+    seen.add(above)
+    const checkpoint = leaseOf.get(above)?.checkpoint
+    if (checkpoint === undefined) open.push(...(listing.shards.get(above)?.parents ?? []))
+    else if (checkpoint !== SHARD_END) return 'waiting'
+  }
+  const isKnown = listing.shards.has(leaseKey) || listing.gone.has(leaseKey)
+  const isInTable =
+    parentShardId.every(parent => leaseOf.has(parent)) && rangeOf(lease, listing) !== undefined
+  return isKnown || isInTable ? 'ready' : 'unlisted'
 }
 
 /** KCL's walk: from each open shard up; where some ancestor has a lease, the parents that follow none are wanted. */
@@ -166,6 +197,21 @@ export function firstHole(leases: readonly Lease[]): string | undefined {
 export const LAST_HASH_KEY = 2n ** 128n - 1n
 
 export type HashRange = { start: bigint; end: bigint }
+
+/** Of a shard that has left the stream: no record will be read, and none could be at home. */
+const NOWHERE: HashRange = { start: 1n, end: 0n }
+
+/**
+ * The hash keys of a lease's shard: the item's, or where another worker made it without them, the stream's. Without
+ * either nobody can tell which documents are at home, and a guess would write those of other shards by version.
+ */
+export function rangeOf(lease: Lease, listing: Listing): HashRange | undefined {
+  const { leaseKey, startingHashKey: start, endingHashKey: end } = lease
+  if (start !== undefined && end !== undefined) return { start: BigInt(start), end: BigInt(end) }
+  const shard = listing.shards.get(leaseKey)
+  if (shard) return { start: BigInt(shard.startingHashKey), end: BigInt(shard.endingHashKey) }
+  return listing.gone.has(leaseKey) ? NOWHERE : undefined
+}
 
 /** @param hash MD5 of a partition key, as Kinesis places records */
 export function isInRange(hash: bigint, range: HashRange): boolean {

@@ -9,6 +9,7 @@ import {
   planLeases,
   SHARD_END,
 } from '../../src/core/lease.ts'
+import { readiness, type Shard } from '../../src/core/shard.ts'
 
 const leaseMs = 10_000
 
@@ -24,9 +25,16 @@ function lease(leaseKey: string, given: Partial<Lease> = {}): Lease {
   }
 }
 
+function shard(shardId: string, parents: string[] = []): Shard {
+  const range = { startingHashKey: '0', endingHashKey: '9' }
+  return { shardId, parents, ...range, startingSequenceNumber: '1', isOpen: true }
+}
+
 function plan(
   leases: Lease[],
   given: {
+    shards?: Shard[]
+    gone?: string[]
     held?: string[]
     observed?: Map<string, Observation>
     at?: number
@@ -35,8 +43,15 @@ function plan(
     contested?: string[]
   } = {},
 ) {
+  const leaseOf = new Map(leases.map(one => [one.leaseKey, one]))
+  const shards = given.shards ?? leases.map(({ leaseKey, parentShardId }) => shard(leaseKey, parentShardId))
+  const listing = {
+    shards: new Map(shards.map(one => [one.shardId, one])),
+    gone: new Set(given.gone ?? []),
+  }
   return planLeases({
     leases,
+    readiness: one => readiness(one, leaseOf, listing),
     observed: given.observed ?? observe(new Map(), leases, 0),
     me: 'me',
     held: new Set(given.held ?? []),
@@ -124,6 +139,44 @@ describe('what to take', () => {
     expect(keys(plan([lease('a', { leaseOwner: 'w2' }), child]).take)).toEqual([])
     expect(keys(plan([lease('a', { checkpoint: SHARD_END }), child]).take)).toEqual(['c'])
     expect(keys(plan([child]).take)).toEqual(['c'])
+  })
+
+  test('a child waits for what is above a parent that has no lease: its table was lost, and is filled again from there', () => {
+    const shards = [
+      shard('0'),
+      shard('1'),
+      shard('2', ['0', '1']),
+      shard('3', ['2']),
+      shard('4', ['3']),
+      shard('5'),
+    ]
+    const children = [lease('3', { parentShardId: ['2'] }), lease('4', { parentShardId: ['3'] })]
+    const of = (...others: Lease[]) => keys(plan([...others, ...children], { shards }).take)
+    expect(of(lease('0', { leaseOwner: 'w2' }), lease('1', { leaseOwner: 'w2' }))).toEqual([])
+    expect(of(lease('0', { checkpoint: SHARD_END }), lease('1', { leaseOwner: 'w2' }))).toEqual([])
+    expect(of(lease('0', { checkpoint: SHARD_END }), lease('5', { leaseOwner: 'w2' }))).toEqual(['3'])
+    expect(of(lease('2', { checkpoint: SHARD_END }), lease('1', { leaseOwner: 'w2' }))).toEqual(['3'])
+    const grandchild = lease('4', { parentShardId: ['3'] })
+    expect(keys(plan([lease('0'), grandchild], { shards }).take)).toEqual(['0'])
+  })
+
+  test('what the table does not tell of a shard newer than the listing is waited for, whoever gave us its lease', () => {
+    const range = { startingHashKey: '0', endingHashKey: '9' }
+    const child = lease('c', { parentShardId: ['p'], ...range })
+    const seen = (leases: Lease[], given: { shards: Shard[]; gone?: string[] }) => {
+      const { take, adopt, force, unlisted } = plan(leases, given)
+      return { begun: keys([...take, ...adopt, ...force]), unlisted: keys(unlisted) }
+    }
+    expect(seen([child], { shards: [] })).toEqual({ begun: [], unlisted: ['c'] })
+    expect(seen([child], { shards: [shard('c', ['p'])] })).toEqual({ begun: ['c'], unlisted: [] })
+    expect(seen([child], { shards: [], gone: ['c'] })).toEqual({ begun: ['c'], unlisted: [] })
+    const ended = lease('p', { checkpoint: SHARD_END })
+    expect(seen([child, ended], { shards: [] })).toEqual({ begun: ['c'], unlisted: [] })
+    for (const given of [{}, { leaseOwner: 'me' }]) {
+      const bare = lease('a', given)
+      expect(seen([bare], { shards: [] })).toEqual({ begun: [], unlisted: ['a'] })
+      expect(seen([bare], { shards: [shard('a')] })).toEqual({ begun: ['a'], unlisted: [] })
+    }
   })
 
   test('a worker that has said it leaves does not count, so its leases are taken before it is gone', () => {

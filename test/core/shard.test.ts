@@ -9,6 +9,7 @@ import {
   isInRange,
   LAST_HASH_KEY,
   missingLeases,
+  rangeOf,
   type Shard,
 } from '../../src/core/shard.ts'
 
@@ -204,6 +205,16 @@ describe('hash ranges (auditor)', () => {
     const both = [left, { ...right, checkpoint: SHARD_END, childShardIds: ['c'] }]
     expect(firstHole(both)).toBe('0')
     expect(firstHole([...both, { ...range('c', 0n, top), parentShardId: ['a', 'b'] }])).toBeUndefined()
+  })
+
+  test("a lease's range is its item's, else the stream's; of a shard that is gone it is empty, else unknown", () => {
+    const listing = { shards: new Map([['a', shard('a')]]), gone: new Set(['b']) }
+    expect(rangeOf(range('a', 3n, 5n), listing)).toEqual({ start: 3n, end: 5n })
+    expect(rangeOf(lease('a'), listing)).toEqual({ start: 0n, end: 9n })
+    expect(rangeOf(lease('a', { startingHashKey: '3' }), listing)).toEqual({ start: 0n, end: 9n })
+    const empty = rangeOf(lease('b'), listing)!
+    expect([0n, 1n, LAST_HASH_KEY].filter(hash => isInRange(hash, empty))).toEqual([])
+    expect(rangeOf(lease('c'), listing)).toBeUndefined()
   })
 
   test('leases without hash keys say nothing (81)', () => {

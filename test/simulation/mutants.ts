@@ -104,6 +104,11 @@ export const mutants: Mutant[] = [
     scenario: scenarioNamed('18c'),
     make: () => [withoutLetters('kept-columns-unknown')],
   },
+  {
+    name: 'a lease item without hash keys stands for all of them',
+    scenario: scenarioNamed('21b'),
+    make: () => [rangelessIsAll()],
+  },
 ]
 
 /** As KCL 2.x: whoever knows the counter may write, and a counter one higher under the own name was an own write. */
@@ -143,6 +148,19 @@ function renewalForFence(): Mutation {
         table.write({ ...hold, fence: fenceOf(hold.leaseKey, hold.fence) }, change, mayHaveLanded),
     }),
     tenure: (tenure): Tenure => ({ ...tenure, fence: () => fenceOf(tenure.shardId, tenure.fence()) }),
+  }
+}
+
+function rangelessIsAll(): Mutation {
+  const all = { startingHashKey: '0', endingHashKey: String(LAST_HASH_KEY) }
+  return {
+    table: table => ({
+      ...table,
+      async list() {
+        const { leases, ...rest } = await table.list()
+        return { leases: leases.map(lease => ({ ...all, ...lease })), ...rest }
+      },
+    }),
   }
 }
 

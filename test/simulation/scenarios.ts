@@ -131,6 +131,12 @@ const given: Record<string, Partial<Scenario>> = {
   },
   '20 key changes': { ...keyChanges, ...allIsWell, isWatched: true },
   '21 key changes under faults': { ...keyChanges, restarts: 1 },
+  '21b the same, and a foreign KCL worker creates leases without hash keys': {
+    ...keyChanges,
+    restarts: 1,
+    foreign: true,
+    deletedItems: 4,
+  },
   '24 key changes partitioned by the old key': { ...keyChanges, tables: ['k'], oldKeyDecides: true },
   '25 key changes, splits and merges': { ...keyChanges, reshards: 3 },
   '26 key changes of rows with unchanged values, by table': {

@@ -13,7 +13,8 @@
  */
 import { actionLine } from './core/batch.ts'
 import type { Write } from './core/document.ts'
-import type { Answer, BulkAnswer } from './core/outcome.ts'
+import { concurrencyLimit, type RequestOutcome } from './core/limit.ts'
+import type { Answer, BulkAnswer, Item } from './core/outcome.ts'
 
 /** A write with its version; `key` names its document. */
 export type Action = { write: Write; version: string; key: string }
@@ -46,6 +47,8 @@ export type BulkWriter = {
   /** About as many as the documents that wait would be; asked at each scrape. */
   queuedBytes(): number
   inFlight(): number
+  /** Requests that may be under way at once, as OpenSearch's answers allow. */
+  limit(): number
 }
 
 export function bulkWriter(parts: BulkWriterParts): BulkWriter {
@@ -53,6 +56,7 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
   let queue: Batch[] = []
   const documentsInFlight = new Set<string>()
   const freeBodies: Buffer[] = []
+  const limit = concurrencyLimit({ max: limits.inFlightMax })
   let requestsInFlight = 0
 
   function answer({ batch, at }: Entry, given: Answer): void {
@@ -91,7 +95,7 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
   }
 
   function pump(): void {
-    while (requestsInFlight < limits.inFlightMax && queue.length > 0) {
+    while (requestsInFlight < limit.current() && queue.length > 0) {
       const { entries, body } = nextRequest()
       if (entries.length === 0) {
         freeBodies.push(body.buffer())
@@ -109,7 +113,10 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
   async function send(entries: readonly Entry[], body: RequestBody): Promise<void> {
     const startedAtMs = parts.monotonic()
     const text = body.text()
+    const size = Math.max(text.length / limits.bytesMax, entries.length / limits.actionsMax)
+    const ended = limit.started({ size, nowMs: startedAtMs })
     const given = await parts.bulk(text)
+    ended(loadOf(given), parts.monotonic())
     // Without an answer, or refused while still on its way, its bytes may yet be read: such a buffer is not used again.
     if (given.kind === 'done' || given.kind === 'items') freeBodies.push(body.buffer())
     const report = (outcome: string) =>
@@ -184,8 +191,21 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
         .flatMap(({ actions, waiting }) => waiting.map(at => bytesOf(actions[at]!.write)))
         .reduce((sum, bytes) => sum + bytes, 0),
     inFlight: () => requestsInFlight,
+    limit: limit.current,
   }
 }
+
+/** What an answer says of OpenSearch's load. A 429 of an index that is full says nothing of it. */
+function loadOf(answer: BulkAnswer): RequestOutcome {
+  if (answer.kind === 'failed') return 'failed'
+  if (answer.kind === 'status') return OVERLOADED.has(answer.status) ? 'back-pressure' : 'refused'
+  if (answer.kind === 'done') return 'success'
+  const isOverloaded = ({ status, error }: Item) =>
+    status === 429 && error?.type !== 'cluster_block_exception'
+  return answer.items.some(isOverloaded) ? 'back-pressure' : 'success'
+}
+
+const OVERLOADED = new Set([429, 502, 503, 504])
 
 /** Refused for what is in it. A 400 that names no error is not OpenSearch's, and says nothing of the actions. */
 function isCutInTwo({ status, type }: { status: number; type: string }): boolean {

@@ -220,7 +220,7 @@ export const settings = {
     4,
     'requests',
     { min: 1, max: 200 },
-    'Bulk requests of this worker under way at once.',
+    'Bulk requests of this worker under way at once, at most; fewer while OpenSearch answers slowly or refuses.',
   ),
   BULK_TIMEOUT_MS: whole(
     30_000,
@@ -239,6 +239,18 @@ export const settings = {
     'bytes',
     { min: 1024, max: 10_485_760 },
     'A larger record is dead-lettered.',
+  ),
+  LETTERS_MAX: whole(
+    1000,
+    'letters/min',
+    { min: 1, max: 1_000_000 },
+    'Dead letters of a shard in a minute; more hold it, so that a mistake does not empty the stream into the queue.',
+  ),
+  LETTER_SHARE_MAX: whole(
+    5,
+    '%',
+    { min: 1, max: 100 },
+    'Dead letters among the records of a shard in a minute, once there are 100; more hold it. 100: no limit.',
   ),
   RETRY_FIRST_MS: whole(
     100,

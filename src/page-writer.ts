@@ -13,6 +13,7 @@ import { type DecideContext, type Hold, type Letter, type Place, settledBy } fro
 import { fillKept } from './core/keep.ts'
 import type { Lease } from './core/lease.ts'
 import type { SealedLetter } from './core/letter.ts'
+import { isCounted, type LetterLimits, letterRate } from './core/letter-rate.ts'
 import { type Answer, judge } from './core/outcome.ts'
 import {
   addLetter,
@@ -55,6 +56,7 @@ export type PageWriterParts = {
     retries: (reason: string, actions: number) => void
     latency: (seconds: readonly number[]) => void
     fenceJumped: (shardId: string, fence: number) => void
+    held: (shardId: string, reason: string | undefined) => void
   }
 }
 
@@ -73,6 +75,7 @@ export type PageWriterSettings = {
   recordBytesMax: number
   /** Updates that keep values of their documents in one step: what is read for them is in memory at once. */
   keptMax: number
+  letters: LetterLimits
   heldRetryMs: number
   retry: { firstMs: number; maxMs: number }
 }
@@ -105,6 +108,10 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
   let untouched = 0
   /** Those that have. Both are counted where they wait, so that a record that got lost is missed in the books. */
   let inHand: Page | undefined
+
+  const rate = letterRate(settings.letters)
+  /** Whether there were too many letters; from then on a record that would be one holds the shard. */
+  let isBraked = false
 
   /** Place 0 is that of a load below changes. */
   const versionAt = (place: number) => (place === 0 ? LOAD_BELOW_CHANGES : versionOf(place))
@@ -199,6 +206,40 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     }
   }
 
+  function planned(records: readonly StreamRecord[], from: number): Plan {
+    return plan(records, from, {
+      context: { ...parts.context, range: tenure.range },
+      recordBytesMax: settings.recordBytesMax,
+      decode: parts.decode,
+      keptMax: settings.keptMax,
+      ordinal,
+      versionAt,
+    })
+  }
+
+  function brake(letters: number): boolean {
+    isBraked ||= rate.isExceededBy(clock.monotonic(), letters)
+    return isBraked
+  }
+
+  /** @returns the first record of the work whose letter would be one too many */
+  function tooMany(work: Plan): number | undefined {
+    const counted = work.letters.filter(({ letter }) => isCounted(letter.reason))
+    return counted.length > 0 && brake(counted.length) ? counted[0]!.record : undefined
+  }
+
+  function letterHold(work: Plan, record: number): Hold {
+    const reason = work.letters.find(one => one.record === record)?.letter.reason
+    return {
+      reason: 'too-many-letters',
+      table: tableOf(work, record) ?? 'unknown',
+      found: `too many records that cannot be written, the next one for ${reason}`,
+      expected: `at most ${settings.letters.lettersMax} dead letters a minute and ${settings.letters.shareMax * 100} % of the records`,
+      remedy:
+        'look at the letters in the queue and mend the table file or the source; or raise LETTERS_MAX and LETTER_SHARE_MAX; then start again',
+    }
+  }
+
   /** Until the queue has confirmed them. @returns false when halted */
   async function confirmLetters(
     work: Plan,
@@ -223,6 +264,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     const reasons = new Map<string, number>()
     for (const { letter } of letters) reasons.set(letter.reason, (reasons.get(letter.reason) ?? 0) + 1)
     for (const [reason, count] of reasons) metrics.deadLetters(reason, count)
+    rate.add(clock.monotonic(), 0, letters.filter(({ letter }) => isCounted(letter.reason)).length)
     const tables = [...new Set(letters.map(({ record }) => tableOf(work, record) ?? 'unknown'))]
     log.warn(
       { shardId, letters: letters.length, reasons: Object.fromEntries(reasons), tables },
@@ -337,6 +379,16 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     return true
   }
 
+  /** OpenSearch refuses too many documents: they are tried again, without a letter, until someone has mended the mapping. */
+  async function holdBack(refused: number, halt: AbortSignal): Promise<void> {
+    log.error(
+      { shardId, refused },
+      'shard held: OpenSearch refuses too many documents; mend the mapping, or raise LETTERS_MAX and LETTER_SHARE_MAX and start again',
+    )
+    metrics.held(shardId, 'too-many-letters')
+    await clock.sleep(settings.heldRetryMs, halt)
+  }
+
   async function writeAll(work: Plan, halt: AbortSignal): Promise<boolean> {
     const { page } = work
     let attempt = 0
@@ -368,6 +420,11 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         }
       }
       report(work, settledNow)
+      if (dead.length > 0 && brake(dead.length)) {
+        await holdBack(dead.length, halt)
+        if (halt.aborted) return false
+        continue
+      }
       if (!(await confirmLetters(work, dead, halt))) return false
       if (jumpAbove !== undefined) {
         if (!(await jump(page, jumpAbove))) return false
@@ -392,14 +449,12 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     /** @param from index of the first record that is not settled yet */
     async settleFrom(records: readonly StreamRecord[], from: number, halt: AbortSignal): Promise<Settled> {
       for (let count = from; ; ) {
-        const work = plan(records, count, {
-          context: { ...parts.context, range: tenure.range },
-          recordBytesMax: settings.recordBytesMax,
-          decode: parts.decode,
-          keptMax: settings.keptMax,
-          ordinal,
-          versionAt,
-        })
+        let work = planned(records, count)
+        rate.add(clock.monotonic(), work.records.length, 0)
+        const firstTooMany = tooMany(work)
+        const hold = firstTooMany === undefined ? work.hold : letterHold(work, firstTooMany)
+        // Cut before it: its predecessors are settled as ever.
+        if (firstTooMany !== undefined) work = planned(records.slice(0, count + firstTooMany), count)
         ordinal = work.ordinal
         untouched = records.length - count - work.records.length
         inHand = work.page
@@ -412,7 +467,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         const written = await writeAll(work, halt)
         if (!written || !(await untilAborted(buried, halt))) return { kind: 'halted' }
         count += work.records.length
-        if (work.hold || count === records.length) return { kind: 'settled', count, hold: work.hold }
+        if (hold || count === records.length) return { kind: 'settled', count, hold }
       }
     },
   }

@@ -22,6 +22,9 @@ import { templateOptions } from './bootstrap.ts'
 import { contextOf } from './decide-context.ts'
 import { searchOptions } from './search-options.ts'
 
+/** Below so many letters a minute their share of the records says little. */
+const LETTERS_SHARE_FROM = 100
+
 /** Beyond the drain deadline the process ends whatever still hangs. */
 const EXIT_GRACE_MS = 3000
 
@@ -66,6 +69,7 @@ export async function run(config: Config, log: Logger, version: string, signals:
   })
   metrics.gauges.queueBytes = writer.queuedBytes
   metrics.gauges.bulksInFlight = writer.inFlight
+  metrics.gauges.bulkLimit = writer.limit
   metrics.gauges.reservedBytes = budget.reservedBytes
 
   const retry = { firstMs: config.RETRY_FIRST_MS, maxMs: config.RETRY_MAX_MS }
@@ -105,6 +109,11 @@ export async function run(config: Config, log: Logger, version: string, signals:
             heldRetryMs: config.HELD_RETRY_MS,
             recordBytesMax: config.RECORD_BYTES_MAX,
             keptMax: config.KEPT_MAX,
+            letters: {
+              lettersMax: config.LETTERS_MAX,
+              shareMax: config.LETTER_SHARE_MAX / 100,
+              shareFrom: LETTERS_SHARE_FROM,
+            },
             retry,
           },
         ),

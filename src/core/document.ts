@@ -83,6 +83,7 @@ export type HoldReason =
   | 'index-shared'
   | 'index-without-template'
   | 'trimmed'
+  | 'too-many-letters'
 
 export type Hold = { reason: HoldReason; table: string; found: string; expected: string; remedy: string }
 

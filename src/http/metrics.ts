@@ -183,35 +183,32 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
     labelNames: ['reason'],
     registers,
   })
-  new Gauge({
-    name: 'cdc_queue_bytes',
-    help: 'Bytes of actions that wait for a bulk request.',
-    registers,
-    collect() {
-      this.set(gauges.queueBytes())
-    },
-  })
-  new Gauge({
-    name: 'cdc_bulk_in_flight',
-    help: 'Bulk requests under way.',
-    registers,
-    collect() {
-      this.set(gauges.bulksInFlight())
-    },
-  })
-  new Gauge({
-    name: 'cdc_read_reserved_bytes',
-    help: 'Bytes of the read budget in use.',
-    registers,
-    collect() {
-      this.set(gauges.reservedBytes())
-    },
-  })
-  const gauges: Record<'queueBytes' | 'bulksInFlight' | 'reservedBytes', () => number> = {
+  /** What the parts of a worker answer at each scrape; set where the parts are made. */
+  const gauges = {
     queueBytes: () => 0,
     bulksInFlight: () => 0,
+    bulkLimit: () => 0,
     reservedBytes: () => 0,
   }
+  const asks: [name: string, help: string, of: keyof typeof gauges][] = [
+    ['cdc_queue_bytes', 'Bytes of actions that wait for a bulk request.', 'queueBytes'],
+    ['cdc_bulk_in_flight', 'Bulk requests under way.', 'bulksInFlight'],
+    [
+      'cdc_bulk_limit',
+      'Bulk requests that may be under way at once, by how OpenSearch answers. 1 under load: it is the bottleneck.',
+      'bulkLimit',
+    ],
+    ['cdc_read_reserved_bytes', 'Bytes of the read budget in use.', 'reservedBytes'],
+  ]
+  for (const [name, help, of] of asks)
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(gauges[of]())
+      },
+    })
 
   const reads = new Counter({
     name: 'cdc_getrecords_total',

@@ -50,6 +50,7 @@ export async function leftBy(line: CorpusLine, pageLength: number): Promise<Left
         retries: () => {},
         latency: () => {},
         fenceJumped: () => {},
+        held: () => {},
       },
     },
     tenure(contextOf(line, 'none').range),
@@ -82,6 +83,7 @@ function settings(): PageWriterSettings {
     service: 'test',
     recordBytesMax: RECORD_BYTES_MAX,
     keptMax: 200,
+    letters: { lettersMax: 1000, shareMax: 1, shareFrom: 1000 },
     heldRetryMs: 0,
     retry: { firstMs: 0, maxMs: 0 },
   }

@@ -141,6 +141,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
               checkpointMs: 0,
               heldRetryMs: 30_000,
               keptMax: 200,
+              letters: { lettersMax: 1000, shareMax: 0.05, shareFrom: 100 },
               recordBytesMax: 1_000_000,
               retry: { firstMs: 100, maxMs: 1000 },
             },

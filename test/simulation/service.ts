@@ -140,6 +140,7 @@ export function startService(
             heldRetryMs: 5000,
             // Fewer than a page has, so that pages are cut.
             keptMax: 3,
+            letters: { lettersMax: 1000, shareMax: 0.05, shareFrom: 100 },
             recordBytesMax: 1_000_000,
             retry: { firstMs: 50, maxMs: 400 },
           },

@@ -59,6 +59,9 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
   const limit = concurrencyLimit({ max: limits.inFlightMax })
   let requestsInFlight = 0
 
+  /** Never fewer than two: one request that hangs must not hold up the drain of every other shard. */
+  const allowed = () => Math.min(limits.inFlightMax, Math.max(2, limit.current()))
+
   function answer({ batch, at }: Entry, given: Answer): void {
     batch.answers[at] = given
     if (--batch.open === 0) batch.resolve(batch.answers)
@@ -95,7 +98,7 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
   }
 
   function pump(): void {
-    while (requestsInFlight < limit.current() && queue.length > 0) {
+    while (requestsInFlight < allowed() && queue.length > 0) {
       const { entries, body } = nextRequest()
       if (entries.length === 0) {
         freeBodies.push(body.buffer())
@@ -191,7 +194,7 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
         .flatMap(({ actions, waiting }) => waiting.map(at => bytesOf(actions[at]!.write)))
         .reduce((sum, bytes) => sum + bytes, 0),
     inFlight: () => requestsInFlight,
-    limit: limit.current,
+    limit: allowed,
   }
 }
 

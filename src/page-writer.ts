@@ -9,11 +9,12 @@ import type { Action } from './bulk-writer.ts'
 import { type Clock, untilAborted } from './clock.ts'
 import { backoffMs } from './core/backoff.ts'
 import type { Decoded } from './core/change.ts'
-import { type DecideContext, type Hold, type Letter, type Place, settledBy } from './core/document.ts'
+import type { DecideContext, Hold } from './core/document.ts'
 import { fillKept } from './core/keep.ts'
 import type { Lease } from './core/lease.ts'
 import type { SealedLetter } from './core/letter.ts'
-import { isCounted, type LetterLimits, letterRate } from './core/letter-rate.ts'
+import { type Letter, type Place, settledBy } from './core/letter.ts'
+import type { LetterLimits } from './core/letter-rate.ts'
 import { type Answer, judge } from './core/outcome.ts'
 import {
   addLetter,
@@ -26,10 +27,11 @@ import {
   sendable,
   settle,
 } from './core/page.ts'
-import { keptLetter, type Plan, plan } from './core/plan.ts'
+import { keptLetter, type Plan, plan, tableOf } from './core/plan.ts'
 import { descendants } from './core/shard.ts'
 import type { StreamRecord } from './core/stream.ts'
 import { fenceOf, judgeConflict, LOAD_BELOW_CHANGES, versionsOf } from './core/version.ts'
+import { letterWriter, type PendingLetter } from './letter-writer.ts'
 import type { Tenure } from './tenure.ts'
 
 export type PageWriterParts = {
@@ -108,20 +110,10 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
   let untouched = 0
   /** Those that have. Both are counted where they wait, so that a record that got lost is missed in the books. */
   let inHand: Page | undefined
-
-  const rate = letterRate(settings.letters)
-  /** Whether there were too many letters; from then on a record that would be one holds the shard. */
-  let isBraked = false
+  const letterBox = letterWriter(parts, shardId, settings)
 
   /** Place 0 is that of a load below changes. */
   const versionAt = (place: number) => (place === 0 ? LOAD_BELOW_CHANGES : versionOf(place))
-
-  type PendingLetter = { record: number; letter: Letter; op: Op | undefined }
-
-  function tableOf(work: Plan, record: number): string | undefined {
-    const decision = work.decisions[record]!
-    return decision.kind === 'hold' ? undefined : decision.table
-  }
 
   /** Skipped records are settled as soon as they are seen. */
   function reportSkips(work: Plan): void {
@@ -206,72 +198,15 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     }
   }
 
-  function planned(records: readonly StreamRecord[], from: number): Plan {
-    return plan(records, from, {
-      context: { ...parts.context, range: tenure.range },
-      recordBytesMax: settings.recordBytesMax,
-      decode: parts.decode,
-      keptMax: settings.keptMax,
-      ordinal,
-      versionAt,
-    })
-  }
-
-  function brake(letters: number): boolean {
-    isBraked ||= rate.isExceededBy(clock.monotonic(), letters)
-    return isBraked
-  }
-
-  /** @returns the first record of the work whose letter would be one too many */
-  function tooMany(work: Plan): number | undefined {
-    const counted = work.letters.filter(({ letter }) => isCounted(letter.reason))
-    return counted.length > 0 && brake(counted.length) ? counted[0]!.record : undefined
-  }
-
-  function letterHold(work: Plan, record: number): Hold {
-    const reason = work.letters.find(one => one.record === record)?.letter.reason
-    return {
-      reason: 'too-many-letters',
-      table: tableOf(work, record) ?? 'unknown',
-      found: `too many records that cannot be written, the next one for ${reason}`,
-      expected: `at most ${settings.letters.lettersMax} dead letters a minute and ${settings.letters.shareMax * 100} % of the records`,
-      remedy:
-        'look at the letters in the queue and mend the table file or the source; or raise LETTERS_MAX and LETTER_SHARE_MAX; then start again',
-    }
-  }
-
   /** Until the queue has confirmed them. @returns false when halted */
-  async function confirmLetters(
+  async function bearLetters(
     work: Plan,
     letters: readonly PendingLetter[],
     halt: AbortSignal,
   ): Promise<boolean> {
     if (letters.length === 0) return true
-    const sealed = letters.map(({ record, letter, op }) => seal(work, record, letter, op))
-    for (let attempt = 0; ; attempt++) {
-      try {
-        await parts.sendLetters(sealed)
-        break
-      } catch (error) {
-        log.warn(
-          { shardId, attempt, letters: letters.length, err: error },
-          'dead-letter queue did not confirm, trying again; the shard waits',
-        )
-        await clock.sleep(backoffMs(attempt, parts.random(), settings.retry), halt)
-        if (halt.aborted) return false
-      }
-    }
-    const reasons = new Map<string, number>()
-    for (const { letter } of letters) reasons.set(letter.reason, (reasons.get(letter.reason) ?? 0) + 1)
-    for (const [reason, count] of reasons) metrics.deadLetters(reason, count)
-    rate.add(clock.monotonic(), 0, letters.filter(({ letter }) => isCounted(letter.reason)).length)
-    const tables = [...new Set(letters.map(({ record }) => tableOf(work, record) ?? 'unknown'))]
-    log.warn(
-      { shardId, letters: letters.length, reasons: Object.fromEntries(reasons), tables },
-      'records went to the dead-letter queue',
-    )
     // The tenure may have ended meanwhile: its records are no longer ours to count, and are read again by its successor.
-    if (halt.aborted) return false
+    if (!(await letterBox.confirm(work, letters, halt))) return false
     const settled: number[] = []
     for (const { record, op } of letters) {
       if (op) bury(work.page, op, settled)
@@ -281,24 +216,15 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     return true
   }
 
-  function seal(work: Plan, record: number, letter: Letter, op: Op | undefined): SealedLetter {
-    const { sequenceNumber, partitionKey, arrivedAtMs, data } = work.records[record]!
-    return {
-      letter,
-      data,
-      context: {
-        stream: settings.stream,
-        shardId,
-        sequenceNumber,
-        partitionKey,
-        arrivedAt: arrivedAtMs === undefined ? '' : new Date(arrivedAtMs).toISOString(),
-        table: tableOf(work, record),
-        version: op?.version,
-        attempts: op?.attempts ?? 0,
-        at: new Date(clock.now()).toISOString(),
-        service: settings.service,
-      },
-    }
+  function planned(records: readonly StreamRecord[], from: number): Plan {
+    return plan(records, from, {
+      context: { ...parts.context, range: tenure.range },
+      recordBytesMax: settings.recordBytesMax,
+      decode: parts.decode,
+      keptMax: settings.keptMax,
+      ordinal,
+      versionAt,
+    })
   }
 
   function verdict(op: Op, answer: Answer): Verdict {
@@ -420,12 +346,12 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         }
       }
       report(work, settledNow)
-      if (dead.length > 0 && brake(dead.length)) {
+      if (dead.length > 0 && letterBox.areTooMany(dead.length)) {
         await holdBack(dead.length, halt)
         if (halt.aborted) return false
         continue
       }
-      if (!(await confirmLetters(work, dead, halt))) return false
+      if (!(await bearLetters(work, dead, halt))) return false
       if (jumpAbove !== undefined) {
         if (!(await jump(page, jumpAbove))) return false
         isRetrying = true
@@ -450,9 +376,9 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
     async settleFrom(records: readonly StreamRecord[], from: number, halt: AbortSignal): Promise<Settled> {
       for (let count = from; ; ) {
         let work = planned(records, count)
-        rate.add(clock.monotonic(), work.records.length, 0)
-        const firstTooMany = tooMany(work)
-        const hold = firstTooMany === undefined ? work.hold : letterHold(work, firstTooMany)
+        letterBox.saw(work.records.length)
+        const firstTooMany = letterBox.firstTooMany(work)
+        const hold = firstTooMany === undefined ? work.hold : letterBox.hold(work, firstTooMany)
         // Cut before it: its predecessors are settled as ever.
         if (firstTooMany !== undefined) work = planned(records.slice(0, count + firstTooMany), count)
         ordinal = work.ordinal
@@ -463,7 +389,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         if (!(await readKept(work, halt))) return { kind: 'halted' }
         // The queue is slower than the index and must not hold up good records; both must be done before the page is.
         const letters = work.letters.map(letter => ({ ...letter, op: undefined }))
-        const buried = confirmLetters(work, letters, halt)
+        const buried = bearLetters(work, letters, halt)
         const written = await writeAll(work, halt)
         if (!written || !(await untilAborted(buried, halt))) return { kind: 'halted' }
         count += work.records.length

@@ -1,5 +1,5 @@
 /** OpenSearch: sends bulk requests, reads documents, puts and reads the template. One attempt a call; the caller retries. */
-import type { Place } from '../core/document.ts'
+import type { Place } from '../core/letter.ts'
 import { sourcesOf } from '../core/multi-get.ts'
 import type { BulkAnswer, Item } from '../core/outcome.ts'
 import {

@@ -1,7 +1,8 @@
 /** `transform`: what would be written for records, without any service: to try a table file. Sends nothing anywhere. */
 import { createInterface } from 'node:readline'
 import type { Config } from '../config.ts'
-import { type Decision, decide, documentOf, type Place, type Write } from '../core/document.ts'
+import { type Decision, decide, documentOf, type Write } from '../core/document.ts'
+import type { Place } from '../core/letter.ts'
 import { LOAD_BELOW_CHANGES } from '../core/version.ts'
 import { decoder } from '../decoder.ts'
 import { contextOf } from './decide-context.ts'

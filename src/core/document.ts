@@ -4,24 +4,13 @@
  * A `hold` stops the shard before the record: the record is not at fault, something the operator can mend is. A dead
  * letter is for a record that can never be written. Nothing is dropped without one of the two or a counted skip.
  */
-import {
-  type Change,
-  type Control,
-  type Decoded,
-  inText,
-  pieceOf,
-  type UnreadableReason,
-  valueIn,
-} from './change.ts'
+import { type Change, type Control, type Decoded, inText, pieceOf } from './change.ts'
 import { converted, type ParseArray } from './column.ts'
 import { misfits } from './definition.ts'
-
-import { each, find, nameAt, onOneLine, stringAt, tokenAt, withChanges } from './json-text.ts'
-import { type HashRange, isInRange } from './shard.ts'
+import { each, find, nameAt, onOneLine, tokenAt, withChanges } from './json-text.ts'
+import { current, homeTest, type Key, type KeyContext, keyOf, placeOf, previous } from './key.ts'
+import { type Letter, type Place, settledBy } from './letter.ts'
 import type { TableRules } from './table.ts'
-
-/** Where a document is. */
-export type Place = { index: string; id: string; routing?: string | undefined }
 
 export type Write = Place & {
   kind: 'index' | 'delete'
@@ -46,35 +35,6 @@ export type Keep = {
   columns: readonly string[]
   /** The document under its key before the update, if that changed. */
   movedFrom: Place | undefined
-}
-
-export type LetterReason =
-  | UnreadableReason
-  | 'record-too-large'
-  | 'no-key'
-  | 'key-not-scalar'
-  | 'damaged-key'
-  | 'column-unreadable'
-  | 'key-moved'
-  | 'kept-columns-moved'
-  | 'kept-columns-unknown'
-  | 'append-only'
-  | 'illegal-index-name'
-  | 'rejected'
-  | 'unknown-table'
-
-/** A part of a decision that goes to the dead-letter queue. Holds no row values but the id, which names the row. */
-export type Letter = {
-  reason: LetterReason
-  detail?: string
-  index?: string
-  id?: string
-  routing?: string | undefined
-  /**
-   * The payload is not the whole row, or not in the order of the document's own shard: it must not be written again, only
-   * the row as the source has it.
-   */
-  settle?: 'source-row'
 }
 
 export type HoldReason =
@@ -113,24 +73,15 @@ export type TableAnswer =
   | { kind: 'letter'; letter: Letter }
 
 /** What a decision needs of the world. Hashes and the array parser are handed in because core imports nothing. */
-export type DecideContext = {
+export type DecideContext = KeyContext & {
   rulesOf: (schema: string, table: string) => TableAnswer
   /** The rules the table file has for a table, without any test of its index. */
   namedRulesOf: (schema: string, table: string) => TableRules | undefined
   onUnknownTable: OnUnknownTable
   /** The member of a record that holds the before-image. */
   beforeImage: string
-  /** What DMS's `add-before-image-columns` puts before a column's name; empty for none. */
-  beforeImagePrefix: string
-  sha256Hex: (text: string) => string
-  /** MD5 of the UTF-8 text as an unsigned number of 128 bits, as Kinesis places partition keys. */
-  md5: (text: string) => bigint
   parseArray: ParseArray
-  /** The hash range of the shard being read. */
-  range: HashRange
 }
-
-export const ID_BYTES_MAX = 512
 
 /** @param partitionKey the record's own, as Kinesis returned it */
 export function decide(decoded: Decoded, partitionKey: string, context: DecideContext): Decision {
@@ -260,11 +211,6 @@ function control(record: Control, context: DecideContext): Decision {
   }
 }
 
-/** What is left of an update without the values it keeps must not be taken for the row later. */
-export function settledBy(rules: TableRules, letter: Letter): Letter {
-  return rules.keepOnNull.size === 0 ? letter : { ...letter, settle: 'source-row' }
-}
-
 /** Whether a record is partitioned as the table file says, as far as it tells. One constant keeps a table together as well. */
 function isPartitionedBy(partition: TableRules['partition'], partitionKeyType: string): boolean {
   if (partitionKeyType === '') return true
@@ -302,86 +248,6 @@ function unkeyed(letter: Letter, rules: TableRules, context: DecideContext): Dec
         'name the table with its `key` in TABLE_FILE, leave it out of the DMS selection, or set ON_UNKNOWN_TABLE',
     },
   }
-}
-
-type Key = { kind: 'key'; parts: string[] } | { kind: 'letter'; letter: Letter }
-
-/** The value of a column as JSON text; undefined when the record does not have it. */
-type TokenOf = (change: Change, column: string, beforeImagePrefix: string) => string | undefined
-
-function current(change: Change, column: string): string | undefined {
-  return valueIn(change, change.row.members, column)
-}
-
-/** The value before the update: from the before-image, from a `BI_` column, else unchanged. An empty one means an unchanged key. */
-function previous(change: Change, column: string, prefix: string): string | undefined {
-  // A key column is never null at the source: there it means that the before-image does not have it.
-  const image = valueIn(change, change.before, column) ?? 'null'
-  if (image !== 'null') return image
-  const prefixed = prefix === '' ? 'null' : (current(change, prefix + column) ?? 'null')
-  return prefixed === 'null' ? current(change, column) : prefixed
-}
-
-function keyOf(change: Change, rules: TableRules, tokenOf: TokenOf, context: DecideContext): Key {
-  const parts: string[] = []
-  for (const column of rules.key) {
-    const token = tokenOf(change, column, context.beforeImagePrefix)
-    if (token === undefined || token === 'null') return keyFault('no-key', column, rules)
-    const first = token[0]
-    if (first === '{' || first === '[') return keyFault('key-not-scalar', column, rules)
-    const isText = first === '"'
-    // An integer in exponent form has passed a double at the source: its last digits are gone already.
-    if (!isText && first !== 't' && first !== 'f' && (token.includes('e') || token.includes('E')))
-      return keyFault('damaged-key', column, rules)
-    const text = isText ? stringAt(token, 0, token.length) : token
-    // A lone surrogate has no UTF-8 form: two different keys would become one id.
-    if (!text.isWellFormed()) return keyFault('damaged-key', column, rules)
-    parts.push(text)
-  }
-  if (parts.every(part => part === '')) return keyFault('no-key', rules.key.join(', '), rules)
-  return { kind: 'key', parts }
-}
-
-function keyFault(reason: LetterReason, column: string, rules: TableRules): Key {
-  return {
-    kind: 'letter',
-    letter: settledBy(rules, { reason, detail: `key column ${column}`, index: rules.index }),
-  }
-}
-
-function placeOf(parts: readonly string[], rules: TableRules, sha256Hex: (text: string) => string): Place {
-  const routing = rules.routing === undefined ? undefined : parts[rules.key.indexOf(rules.routing)]
-  return { index: rules.index, id: documentId(parts, sha256Hex, rules.idPrefix), routing }
-}
-
-/** One key column stands for itself; several are joined by `|`, with `|` and `\` inside them escaped by `\`. */
-export function documentId(
-  parts: readonly string[],
-  sha256Hex: (text: string) => string,
-  prefix = '',
-): string {
-  const key = parts.length === 1 ? parts[0]! : parts.map(part => part.replace(/[\\|]/g, '\\$&')).join('|')
-  const id = prefix + key
-  // A character is at most 3 bytes of UTF-8 for each UTF-16 unit, so most ids need no encoding to be measured.
-  const isShort = id.length * 3 <= ID_BYTES_MAX || new TextEncoder().encode(id).length <= ID_BYTES_MAX
-  return isShort ? id : `${prefix}sha256:${sha256Hex(key)}`
-}
-
-/**
- * Which half of a key change this shard may write by version: the one whose own partition key falls in the shard.
- * DMS does not say which key it partitions such a record by, so one of the two must equal the record's own partition
- * key; if neither does, the form is unknown and both are foreign.
- */
-function homeTest(
-  change: Change,
-  keys: readonly (readonly string[])[],
-  partitionKey: string,
-  context: DecideContext,
-): (parts: readonly string[]) => boolean {
-  const bare = (parts: readonly string[]) => parts.join('.')
-  const prefixed = (parts: readonly string[]) => `${change.schema}.${change.table}.${bare(parts)}`
-  const form = [bare, prefixed].find(candidate => keys.some(parts => candidate(parts) === partitionKey))
-  return parts => form !== undefined && isInRange(context.md5(form(parts)), context.range)
 }
 
 /** Columns of an update that keep what the document has. Inserts and loads say NULL and mean it. */

@@ -9,8 +9,9 @@
  * read first, because on a replay the old one is gone and the new one has the value. A replay that has to delete the new
  * document first cannot tell: such a record also needs a dead letter for the new id, settled by the source's row.
  */
-import { documentOf, type Place, type Write } from './document.ts'
+import { documentOf, type Write } from './document.ts'
 import { find, objectOf, tokenAt, withChanges } from './json-text.ts'
+import type { Place } from './letter.ts'
 import { documentKey, isBelow, type Op, type Page, unsettledWrites } from './page.ts'
 
 /** What an update still lacks: columns, and the documents to look for them in, first to last. */

@@ -4,7 +4,45 @@
  * The format is versioned, since letters wait in the queue across deploys. The payload is the record's bytes, gzip and
  * base64; one too large for a queue message is cut into parts, since a position in the stream does not outlive it.
  */
-import type { Letter } from './document.ts'
+import type { UnreadableReason } from './change.ts'
+import type { TableRules } from './table.ts'
+
+/** Where a document is. */
+export type Place = { index: string; id: string; routing?: string | undefined }
+
+export type LetterReason =
+  | UnreadableReason
+  | 'record-too-large'
+  | 'no-key'
+  | 'key-not-scalar'
+  | 'damaged-key'
+  | 'column-unreadable'
+  | 'key-moved'
+  | 'kept-columns-moved'
+  | 'kept-columns-unknown'
+  | 'append-only'
+  | 'illegal-index-name'
+  | 'rejected'
+  | 'unknown-table'
+
+/** A part of a decision that goes to the dead-letter queue. Holds no row values but the id, which names the row. */
+export type Letter = {
+  reason: LetterReason
+  detail?: string
+  index?: string
+  id?: string
+  routing?: string | undefined
+  /**
+   * The payload is not the whole row, or not in the order of the document's own shard: it must not be written again, only
+   * the row as the source has it.
+   */
+  settle?: 'source-row'
+}
+
+/** What is left of an update without the values it keeps must not be taken for the row later. */
+export function settledBy(rules: TableRules, letter: Letter): Letter {
+  return rules.keepOnNull.size === 0 ? letter : { ...letter, settle: 'source-row' }
+}
 
 export const LETTER_FORMAT = 1
 /** SQS takes 1 MiB a message and 1 MiB a batch of at most 10; the rest of the letter fits in the difference. */

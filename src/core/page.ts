@@ -12,7 +12,8 @@
  * Nothing here waits for ever: a delete waits for a write of the same record, and of two such records the later one's
  * writes are the newest of both documents (proved by the property test beside this file).
  */
-import type { Place, Write } from './document.ts'
+import type { Write } from './document.ts'
+import type { Place } from './letter.ts'
 
 export type Outcome = 'indexed' | 'deleted' | 'superseded' | 'dead_lettered'
 

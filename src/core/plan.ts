@@ -1,7 +1,8 @@
 /** The records of a page -> what to write and to bury, up to the first one that holds the shard. */
 import type { Decoded } from './change.ts'
-import { type DecideContext, type Decision, decide, type Hold, type Letter } from './document.ts'
+import { type DecideContext, type Decision, decide, type Hold } from './document.ts'
 import { type Folded, foldKept } from './keep.ts'
+import type { Letter } from './letter.ts'
 import { addLetter, addWrites, emptyPage, type Op, type Page, skip } from './page.ts'
 import type { StreamRecord } from './stream.ts'
 
@@ -102,4 +103,10 @@ export function plan(records: readonly StreamRecord[], from: number, options: Pl
 export function keptLetter(reason: 'kept-columns-moved' | 'kept-columns-unknown', { write }: Op): Letter {
   const { index, id, routing } = write
   return { reason, index, id, routing, settle: 'source-row' }
+}
+
+/** The table a record of the plan is of, where it can be told. */
+export function tableOf(work: Plan, record: number): string | undefined {
+  const decision = work.decisions[record]!
+  return decision.kind === 'hold' ? undefined : decision.table
 }

@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest'
 import { actionText } from '../../src/core/batch.ts'
-import type { Place } from '../../src/core/document.ts'
+import type { Place } from '../../src/core/letter.ts'
 import type { BulkAnswer } from '../../src/core/outcome.ts'
 import { currentVersion, versionsOf } from '../../src/core/version.ts'
 

@@ -5,7 +5,8 @@
  */
 
 import type { Action } from '../../src/bulk-writer.ts'
-import { documentOf, type Place } from '../../src/core/document.ts'
+import { documentOf } from '../../src/core/document.ts'
+import type { Place } from '../../src/core/letter.ts'
 import type { Answer, Item } from '../../src/core/outcome.ts'
 import { decoder } from '../../src/decoder.ts'
 import { type PageWriterSettings, pageWriter } from '../../src/page-writer.ts'

@@ -6,8 +6,7 @@
  * Date header. One bulk request is not one moment: each of its items lands on its own, some twice, some much later.
  */
 
-import type { Place } from '../../src/core/document.ts'
-import type { SealedLetter } from '../../src/core/letter.ts'
+import type { Place, SealedLetter } from '../../src/core/letter.ts'
 import type { BulkAnswer, Item } from '../../src/core/outcome.ts'
 import type { StreamPage } from '../../src/core/stream.ts'
 import type { LeaseTable } from '../../src/worker.ts'

@@ -184,15 +184,15 @@ test('mistakes in the table file are told all at once, each with its place; exit
   const { schema } = scene
   const TABLE_FILE = scene.tableFile(
     'mistakes',
-    `  ${schema}.a: { key: [], columns: { x: integer } }
+    `  ${schema}.a: { key: [] }
   ${schema}.b: { partition: hash }
-  ${schema}.c: { index: Upper }
+  ${schema}.c: { index: Upper, columns: { x: intger } }
   ${schema}.d: { keys: [id] }
 `,
   )
   const { code, said } = await run({ ...scene.env, TABLE_FILE })
   expect(code).toBe(2)
-  for (const place of ['a.key', 'a.columns.x', 'b.partition', 'c.index', 'd.keys'])
+  for (const place of ['a.key', 'b.partition', 'c.index', 'c.columns.x', 'd.keys'])
     expect(said.filter(line => line.includes(`tables.${schema}.${place}`))).toHaveLength(1)
   expect(said.every(line => line.startsWith(TABLE_FILE))).toBe(true)
 })

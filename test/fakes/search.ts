@@ -34,10 +34,10 @@ export function fakeSearch() {
     async bulk(body: string | Buffer): Promise<BulkAnswer> {
       const actions = actionsOf(String(body))
       requests.push(actions.map(({ kind, key }) => `${kind} ${key}`))
-      return {
-        kind: 'items',
-        items: actions.map(({ kind, key, version, document }) => apply(kind, key, version, document)),
-      }
+      const items = actions.map(({ kind, key, version, document }) => apply(kind, key, version, document))
+      return items.some(({ error }) => error)
+        ? { kind: 'items', items }
+        : { kind: 'done', count: items.length }
     },
   }
 }

@@ -12,7 +12,7 @@
  * anew costs more than all else here.
  */
 import { actionLine } from './core/batch.ts'
-import type { Write } from './core/document.ts'
+import type { Piece, Write } from './core/document.ts'
 import { concurrencyLimit, type RequestOutcome } from './core/limit.ts'
 import type { Answer, BulkAnswer, Item } from './core/outcome.ts'
 
@@ -233,6 +233,13 @@ type RequestBody = {
   buffer(): Buffer
 }
 
+/** Records come as Buffers, whose own copy makes no view. */
+function copied({ bytes, start, end }: Piece, target: Buffer, at: number): number {
+  if (Buffer.isBuffer(bytes)) return bytes.copy(target, at, start, end)
+  target.set(bytes.subarray(start, end), at)
+  return end - start
+}
+
 const NEWLINE = 0x0a
 /** UTF-8 takes at most three bytes for a UTF-16 unit. */
 const BYTES_MAX_OF_UNIT = 3
@@ -261,8 +268,7 @@ function requestBody(given: Buffer, bytesMax: number): RequestBody {
       end += buffer.write(line, end)
       if (write.kind === 'delete') return true
       if (piece) {
-        buffer.set(piece.bytes.subarray(piece.start, piece.end), end)
-        end += pieceBytes
+        end += copied(piece, buffer, end)
       } else end += buffer.write(document, end)
       buffer[end++] = NEWLINE
       return true

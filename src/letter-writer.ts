@@ -31,7 +31,7 @@ export type PendingLetter = { record: number; letter: Letter; op: Op | undefined
 export function letterWriter(parts: LetterWriterParts, shardId: string, settings: LetterWriterSettings) {
   const { clock, log, metrics } = parts
   const rate = letterRate(settings.letters)
-  /** Whether there were too many; from then on a record that would be one holds the shard, until a new tenure. */
+  /** Whether there were too many; from then on a record that would be one holds the shard, until they are taken or a new tenure. */
   let isBraked = false
 
   function areTooMany(letters: number): boolean {
@@ -63,6 +63,10 @@ export function letterWriter(parts: LetterWriterParts, shardId: string, settings
     /** Tells of records met, whatever becomes of them: letters are looked at as their share. */
     saw: (records: number): void => rate.add(clock.monotonic(), records, 0),
     areTooMany,
+    /** What was refused has been taken: the letters of before say nothing any more. */
+    letGo(): void {
+      isBraked = false
+    },
 
     /** @returns the first record of the work whose letter would be one too many */
     firstTooMany(work: Plan): number | undefined {

@@ -306,18 +306,19 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
   }
 
   /** OpenSearch refuses too many documents: they are tried again, without a letter, until someone has mended the mapping. */
-  async function holdBack(refused: number, halt: AbortSignal): Promise<void> {
+  async function holdBack(refused: number, leaving: AbortSignal): Promise<void> {
     log.error(
       { shardId, refused },
       'shard held: OpenSearch refuses too many documents; mend the mapping, or raise LETTERS_MAX and LETTER_SHARE_MAX and start again',
     )
     metrics.held(shardId, 'too-many-letters')
-    await clock.sleep(settings.heldRetryMs, halt)
+    await clock.sleep(settings.heldRetryMs, leaving)
   }
 
-  async function writeAll(work: Plan, halt: AbortSignal): Promise<boolean> {
+  async function writeAll(work: Plan, halt: AbortSignal, leaving: AbortSignal): Promise<boolean> {
     const { page } = work
     let attempt = 0
+    let isHeldBack = false
     while (page.newest.size > 0) {
       const ops = sendable(page)
       const answers = await untilAborted(parts.write(ops, tenure.isAlive), halt)
@@ -347,9 +348,14 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
       }
       report(work, settledNow)
       if (dead.length > 0 && letterBox.areTooMany(dead.length)) {
-        await holdBack(dead.length, halt)
-        if (halt.aborted) return false
+        isHeldBack = true
+        await holdBack(dead.length, leaving)
+        if (leaving.aborted) return false
         continue
+      }
+      if (isHeldBack && dead.length === 0) {
+        letterBox.letGo()
+        isHeldBack = false
       }
       if (!(await bearLetters(work, dead, halt))) return false
       if (jumpAbove !== undefined) {
@@ -372,8 +378,16 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
       untouched = records
       inHand = undefined
     },
-    /** @param from index of the first record that is not settled yet */
-    async settleFrom(records: readonly StreamRecord[], from: number, halt: AbortSignal): Promise<Settled> {
+    /**
+     * @param from index of the first record that is not settled yet
+     * @param leaving ends a hold; what is in hand is else finished first
+     */
+    async settleFrom(
+      records: readonly StreamRecord[],
+      from: number,
+      halt: AbortSignal,
+      leaving: AbortSignal,
+    ): Promise<Settled> {
       for (let count = from; ; ) {
         let work = planned(records, count)
         letterBox.saw(work.records.length)
@@ -390,7 +404,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         // The queue is slower than the index and must not hold up good records; both must be done before the page is.
         const letters = work.letters.map(letter => ({ ...letter, op: undefined }))
         const buried = bearLetters(work, letters, halt)
-        const written = await writeAll(work, halt)
+        const written = await writeAll(work, halt, leaving)
         if (!written || !(await untilAborted(buried, halt))) return { kind: 'halted' }
         count += work.records.length
         if (hold || count === records.length) return { kind: 'settled', count, hold }

@@ -92,7 +92,7 @@ export async function consumeShard(
     let from = 0
     let heldFor: string | undefined
     for (;;) {
-      const result = await writer.settleFrom(records, from, halt)
+      const result = await writer.settleFrom(records, from, halt, leaving)
       if (result.kind === 'halted') return false
       if (result.count > 0) settledTo = records[result.count - 1]!.sequenceNumber
       from = result.count

@@ -67,7 +67,7 @@ export async function leftBy(line: CorpusLine, pageLength: number): Promise<Left
   for (let at = 0; at < records.length; ) {
     const page = records.slice(at, at + pageLength)
     writer.accept(page.length)
-    const settled = await writer.settleFrom(page, 0, halt)
+    const settled = await writer.settleFrom(page, 0, halt, halt)
     if (settled.kind === 'halted') return { ...index.left(), letters, held: 'the page writer halted' }
     if (settled.hold)
       return { ...index.left(), letters, held: `${settled.hold.reason}: ${settled.hold.found}` }

@@ -148,8 +148,8 @@ const DROPS = [
   {
     what: 'leaves out the last record of a page',
     file: 'src/shard-consumer.ts',
-    from: 'writer.settleFrom(records, from, halt)',
-    to: 'writer.settleFrom(records.length > 1 ? records.slice(0, -1) : records, from, halt)',
+    from: 'writer.settleFrom(records, from, halt, leaving)',
+    to: 'writer.settleFrom(records.length > 1 ? records.slice(0, -1) : records, from, halt, leaving)',
   },
   {
     what: 'counts one record of a batch too few as settled',

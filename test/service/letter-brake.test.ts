@@ -51,3 +51,21 @@ test('documents that OpenSearch refuses in numbers wait without a letter, and go
   expect(worker.counts.held.size).toBe(0)
   expect(worker.settledCount()).toBe(150)
 })
+
+test('a shard held by refusals leaves at once when told to: what is in hand stays unsettled, and is read again', async () => {
+  const world = fakeWorld()
+  const refused = { status: 400, error: { type: 'mapper_parsing_exception' } }
+  world.search.bulk = async body => ({
+    kind: 'items',
+    items: actionsOf(String(body)).map(() => refused),
+  })
+  for (let n = 0; n < 150; n++) world.stream.put(SHARD, row('insert', `{"id":${n}}`))
+  const worker = world.startWorker('w1')
+  await world.time.advance(60_000)
+  expect(worker.counts.held.get(SHARD)).toBe('too-many-letters')
+  worker.drain()
+  await world.time.advance(2000)
+  expect(worker.counts.endings).toEqual(['left'])
+  expect(world.table.items.get(SHARD)).toMatchObject({ checkpoint: 'TRIM_HORIZON' })
+  expect(world.table.items.get(SHARD)!.leaseOwner).toBeUndefined()
+})

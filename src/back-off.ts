@@ -1,9 +1,6 @@
 /** Waiting after a failure, counted: how much of its time the service loses to what is away or refuses, and where. */
 import type { Clock } from './clock.ts'
-import { backoffMs } from './core/backoff.ts'
-
-/** What failed: OpenSearch, the dead-letter queue, reads from Kinesis, the lease table. */
-export type BackoffPlace = 'bulk' | 'queue' | 'kinesis' | 'lease'
+import { type BackoffPlace, backoffMs } from './core/backoff.ts'
 
 export type BackoffMetrics = { backoff: (where: BackoffPlace, seconds: number) => void }
 

@@ -1,7 +1,7 @@
 /** Every metric of the service, once (those of the leases in lease-metrics.ts): name, unit, labels, and what a bad value tells the operator. */
 import { totalmem } from 'node:os'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { BackoffPlace } from '../back-off.ts'
+import type { BackoffPlace } from '../core/backoff.ts'
 import { leaseMetrics } from './lease-metrics.ts'
 
 /** Beyond so many tables the rest is one: a database of thousands must not become as many series. */

@@ -21,6 +21,10 @@ const text = (fallback: string | undefined, help: string): Row<string> => ({
   read: value => value,
 })
 
+function shaped(fallback: string, shape: RegExp, expected: string, help: string): Row<string> {
+  return { help, default: fallback, read: value => (shape.test(value) ? value : { fault: expected }) }
+}
+
 function url(fallback: string | undefined, help: string): Row<string> {
   return {
     help,
@@ -273,6 +277,12 @@ export const settings = {
   ),
   HTTP_HOST: text('127.0.0.1', 'Address of /health and /metrics; 0.0.0.0 in a container.'),
   HTTP_PORT: whole(8080, '', { min: 0, max: 65_535 }, 'Its port; 0: any free one, which the log names.'),
+  EMF_NAMESPACE: shaped(
+    '',
+    /^(?!AWS\/|:)[A-Za-z0-9._/#: -]{1,255}$/,
+    'up to 255 of letters, digits, space and . _ - / # :, not beginning with AWS/ or :',
+    'Namespace of CloudWatch metrics for alarms, as a line of Embedded Metric Format a minute in the log: lag, checkpoint age, shards held, leases, and what has happened since the last. Empty: no such lines.',
+  ),
   LOG_LEVEL: oneOf(
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
     'info',

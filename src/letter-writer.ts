@@ -2,8 +2,8 @@
  * The dead letters of one shard: sealed with all that is needed to look at a record later, sent until the queue confirms
  * them, and braked: a mistake must not empty the stream into the queue.
  */
+import { type BackoffMetrics, backOff } from './back-off.ts'
 import type { Clock } from './clock.ts'
-import { backoffMs } from './core/backoff.ts'
 import type { Hold } from './core/document.ts'
 import type { Letter, SealedLetter } from './core/letter.ts'
 import { isCounted, type LetterLimits, letterRate } from './core/letter-rate.ts'
@@ -15,7 +15,7 @@ export type LetterWriterParts = {
   clock: Clock
   random: () => number
   log: { warn(fields: object, text: string): void }
-  metrics: { deadLetters: (reason: string, letters: number) => void }
+  metrics: BackoffMetrics & { deadLetters: (reason: string, letters: number) => void }
 }
 
 export type LetterWriterSettings = {
@@ -99,7 +99,7 @@ export function letterWriter(parts: LetterWriterParts, shardId: string, settings
             { shardId, attempt, letters: letters.length, err: error },
             'dead-letter queue did not confirm, trying again; the shard waits',
           )
-          await clock.sleep(backoffMs(attempt, parts.random(), settings.retry), halt)
+          await backOff(parts, { where: 'queue', attempt, ...settings.retry }, halt)
           if (halt.aborted) return false
         }
       }

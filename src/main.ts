@@ -72,10 +72,12 @@ async function main(args: readonly string[]): Promise<void> {
     return
   }
   const config: Config = readConfig(process.env)
-  const log = pino({ level: config.LOG_LEVEL, serializers: { err: withoutValues } })
+  // All lines through one stream, so that none is written into the middle of another.
+  const output = pino.destination({ dest: process.stdout.fd, sync: true })
+  const log = pino({ level: config.LOG_LEVEL, serializers: { err: withoutValues } }, output)
   const signals = stopSignals()
   if (command === 'bootstrap') await bootstrap(config, log, signals.drain)
-  else await run(config, log, version(), signals)
+  else await run(config, log, version(), signals, line => void output.write(`${line}\n`))
 }
 
 /** Waits where the reader is slower. */

@@ -5,15 +5,14 @@
  * It stops early in two cases only: a record that holds the shard (what came before it is settled first), and the halt
  * signal (the lease is lost, or the time to drain is over), after which nothing may be believed settled.
  */
+import { type BackoffMetrics, backOff } from './back-off.ts'
 import type { Action } from './bulk-writer.ts'
 import { type Clock, untilAborted } from './clock.ts'
-import { backoffMs } from './core/backoff.ts'
 import type { Decoded } from './core/change.ts'
 import type { DecideContext, Hold } from './core/document.ts'
 import { fillKept } from './core/keep.ts'
 import type { Lease } from './core/lease.ts'
-import type { SealedLetter } from './core/letter.ts'
-import { type Letter, type Place, settledBy } from './core/letter.ts'
+import { type Letter, type Place, type SealedLetter, settledBy } from './core/letter.ts'
 import type { LetterLimits } from './core/letter-rate.ts'
 import { type Answer, judge } from './core/outcome.ts'
 import {
@@ -49,7 +48,7 @@ export type PageWriterParts = {
     warn(fields: object, text: string): void
     error(fields: object, text: string): void
   }
-  metrics: {
+  metrics: BackoffMetrics & {
     settled: (shardId: string, outcome: string, records: number) => void
     tableSettled: (settled: TableSettled) => void
     skipped: (reason: string, records: number) => void
@@ -162,7 +161,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
           { shardId, attempt, documents: readings.length, err: error },
           'could not read the documents whose values are kept, trying again; the shard waits',
         )
-        await clock.sleep(backoffMs(attempt, parts.random(), settings.retry), halt)
+        await backOff(parts, { where: 'bulk', attempt, ...settings.retry }, halt)
       }
     }
     return false
@@ -278,7 +277,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
           { shardId, attempt, err: error },
           'could not read the leases to explain a conflict, trying again',
         )
-        await clock.sleep(backoffMs(attempt, parts.random(), settings.retry), halt)
+        await backOff(parts, { where: 'lease', attempt, ...settings.retry }, halt)
       }
     }
     return undefined
@@ -362,7 +361,7 @@ export function pageWriter(parts: PageWriterParts, tenure: Tenure, settings: Pag
         if (!(await jump(page, jumpAbove))) return false
         isRetrying = true
       }
-      if (isRetrying) await clock.sleep(backoffMs(attempt++, parts.random(), settings.retry), halt)
+      if (isRetrying) await backOff(parts, { where: 'bulk', attempt: attempt++, ...settings.retry }, halt)
       else attempt = 0
       if (halt.aborted) return false
     }

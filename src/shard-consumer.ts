@@ -8,13 +8,14 @@
  * The next page is read while this one is written, never more than one ahead.
  */
 
+import { sleepAfterFailure } from './back-off.ts'
 import type { ChildShard } from './core/stream.ts'
 import { ORDINAL_MAX } from './core/version.ts'
 import { type PageWriterParts, type PageWriterSettings, pageWriter } from './page-writer.ts'
 import { type ReaderParts, type ReaderSettings, type ReadPage, shardReader } from './shard-reader.ts'
 import type { Tenure } from './tenure.ts'
 
-export type ConsumerParts = Omit<ReaderParts, 'log'> &
+export type ConsumerParts = Omit<ReaderParts, 'log' | 'metrics'> &
   Omit<PageWriterParts, 'metrics'> & {
     createChildren: (ending: string, children: readonly ChildShard[]) => Promise<void>
     metrics: PageWriterParts['metrics'] & {
@@ -154,7 +155,7 @@ export async function consumeShard(
         break
       } catch (error) {
         log.warn({ shardId, err: error }, 'could not create the leases of the child shards, trying again')
-        await clock.sleep(settings.retry.firstMs * 10, halt)
+        await sleepAfterFailure(parts, 'lease', settings.retry.firstMs * 10, halt)
         if (halt.aborted) return leave()
       }
     }

@@ -3,6 +3,7 @@
  * interval; each read after its bytes are reserved. Whatever fails is tried again from the same place, for ever, until
  * the signal says to stop: a position is never guessed.
  */
+import { type BackoffMetrics, sleepAfterFailure } from './back-off.ts'
 import { type Clock, untilAborted } from './clock.ts'
 import { backoffMs } from './core/backoff.ts'
 import { isAfter } from './core/shard.ts'
@@ -17,6 +18,7 @@ export type ReaderParts = {
   random: () => number
   log: { warn(fields: object, text: string): void }
   onRead: (read: { outcome: 'ok' | 'expired' | 'throttled' | 'failed'; seconds: number }) => void
+  metrics: BackoffMetrics
 }
 
 export type ReaderSettings = {
@@ -131,7 +133,9 @@ export function shardReader(parts: ReaderParts, shardId: string, start: string, 
   async function next(signal: AbortSignal): Promise<ReadPage | 'stalled' | undefined> {
     let failingSinceMs: number | undefined
     for (let attempt = 0; ; ) {
-      await clock.sleep(Math.max(0, nextReadMs - clock.monotonic()), signal)
+      const waitMs = Math.max(0, nextReadMs - clock.monotonic())
+      if (attempt === 0) await clock.sleep(waitMs, signal)
+      else await sleepAfterFailure(parts, 'kinesis', waitMs, signal)
       const reserved = expectedBytes
       if (!(await budget.reserve(reserved, signal))) return undefined
       let page: ReadPage | undefined

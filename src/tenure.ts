@@ -5,8 +5,8 @@
  * It ends itself: once the lease time has passed since the last successful write was *sent*, by the monotonic clock,
  * `isAlive` is false, whatever the table says, and nothing more is written to OpenSearch in its name.
  */
+import { type BackoffMetrics, backOff } from './back-off.ts'
 import type { Clock } from './clock.ts'
-import { backoffMs } from './core/backoff.ts'
 import type { Hold, Lease, OwnerWrite, WriteResult } from './core/lease.ts'
 import type { HashRange } from './core/shard.ts'
 import { jumpFence } from './core/version.ts'
@@ -20,6 +20,7 @@ export type TenureParts = {
   random: () => number
   log: { info(fields: object, text: string): void; warn(fields: object, text: string): void }
   onRenewal: (outcome: 'renewed' | 'failed', seconds: number) => void
+  metrics: BackoffMetrics
 }
 
 export type Tenure = {
@@ -118,8 +119,7 @@ export function tenure(
           { shardId, attempt, what: change.kind, err: error },
           'lease table did not take a write, trying again',
         )
-        const waitMs = backoffMs(attempt, parts.random(), { firstMs: 100, maxMs: leaseMs / 10 })
-        await clock.sleep(waitMs, ended.signal)
+        await backOff(parts, { where: 'lease', attempt, firstMs: 100, maxMs: leaseMs / 10 }, ended.signal)
       }
     }
   }

@@ -5,6 +5,7 @@
  * is free up to this worker's share, asks live owners above theirs for a handoff, and begins a tenure for each lease that
  * comes to us: always by a write that raises the fence, however the lease came, and no record is read before it.
  */
+import type { BackoffMetrics } from './back-off.ts'
 import type { Clock } from './clock.ts'
 import { backoffMs } from './core/backoff.ts'
 import {
@@ -54,7 +55,7 @@ export type WorkerParts = {
     warn(fields: object, text: string): void
     error(fields: object, text: string): void
   }
-  metrics: {
+  metrics: BackoffMetrics & {
     leases: (counts: { held: number; known: number; unowned: number; corrupt: number }) => void
     /** Leases of other workers that nobody renews. */
     expired: (leases: number) => void
@@ -159,7 +160,15 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
       )
       run(
         tenure(
-          { write: table.write, clock, serverNow: table.serverNow, random, log, onRenewal: metrics.renewal },
+          {
+            write: table.write,
+            clock,
+            serverNow: table.serverNow,
+            random,
+            log,
+            metrics,
+            onRenewal: metrics.renewal,
+          },
           { lease: taken, range, owner, fence, sentAtMs },
           leaseMs,
         ),

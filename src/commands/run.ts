@@ -13,6 +13,7 @@ import type { Config } from '../config.ts'
 import { backoffMs } from '../core/backoff.ts'
 import { decoder } from '../decoder.ts'
 import { OutsideError } from '../errors.ts'
+import { emfLines } from '../http/emf-lines.ts'
 import { serviceMetrics } from '../http/metrics.ts'
 import { httpServer } from '../http/server.ts'
 import { readBudget } from '../read-budget.ts'
@@ -37,7 +38,14 @@ export type RunSignals = {
   end: () => void
 }
 
-export async function run(config: Config, log: Logger, version: string, signals: RunSignals): Promise<void> {
+/** @param print writes a line beside those of the log */
+export async function run(
+  config: Config,
+  log: Logger,
+  version: string,
+  signals: RunSignals,
+  print: (line: string) => void,
+): Promise<void> {
   const clock = realClock
   const random = Math.random
   const owner = config.WORKER_ID || `${hostname()}-${randomBytes(6).toString('hex')}`
@@ -148,6 +156,12 @@ export async function run(config: Config, log: Logger, version: string, signals:
   const address = http.addresses()[0] as AddressInfo
   log.info({ url: `http://${address.address}:${address.port}`, workerId: owner, version }, 'listening')
 
+  const ended = new AbortController()
+  const emf = emfLines(
+    { registry: metrics.registry, clock, print },
+    { namespace: config.EMF_NAMESPACE, stream: config.STREAM_NAME, worker: owner },
+    ended.signal,
+  )
   const deadline = drainDeadline(clock, log, signals, config.DRAIN_MS)
   try {
     await untilReady({ clock, log, stop: signals.drain, random }, [
@@ -166,6 +180,8 @@ export async function run(config: Config, log: Logger, version: string, signals:
     log.info({}, 'drained')
   } finally {
     deadline.cancel()
+    ended.abort()
+    await emf
     await http.close()
     for (const client of [stream, table, queue, search]) client.close()
   }

@@ -1,3 +1,6 @@
+/** What failed: OpenSearch, the dead-letter queue, reads from Kinesis, the lease table. */
+export type BackoffPlace = 'bulk' | 'queue' | 'kinesis' | 'lease'
+
 /**
  * How long to wait before the next attempt: full jitter, anywhere from 0 to a ceiling that doubles.
  *

@@ -43,6 +43,7 @@ export async function leftBy(line: CorpusLine, pageLength: number): Promise<Left
       random: () => 0.5,
       log: silent,
       metrics: {
+        backoff: () => {},
         settled: () => {},
         tableSettled: () => {},
         skipped: () => {},

@@ -52,12 +52,16 @@ export function fakeWorld(options: { shards?: number } = {}) {
       settled: new Map<string, number>(),
       held: new Map<string, string>(),
       jumps: 0,
+      /** Seconds waited after failures. */
+      backoff: new Map<string, number>(),
       endings: [] as string[],
     }
     const inFlight = new Map<string, () => number>()
     const ages = new Map<string, () => number>()
     const log = (level: string) => (fields: object, text: string) =>
       logs.push({ level, text, fields: { ...fields } })
+    const backoff = (where: string, seconds: number) =>
+      counts.backoff.set(where, (counts.backoff.get(where) ?? 0) + seconds)
     const logger = { info: log('info'), warn: log('warn'), error: log('error') }
     const leaseMs = given.leaseMs ?? 10_000
     const writer = bulkWriter({
@@ -104,6 +108,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
               log: logger,
               onRead: () => {},
               metrics: {
+                backoff,
                 received: (_shard, records) => {
                   counts.received += records
                 },
@@ -153,6 +158,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
         random: () => 0.5,
         log: logger,
         metrics: {
+          backoff,
           leases: () => {},
           expired: () => {},
           leaseTaken: () => {},

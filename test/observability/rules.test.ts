@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
+import type { HoldReason } from '../../src/core/document.ts'
 import { declaredMetrics, metricsIn } from './expressions.ts'
 
 const project = new URL('../../', import.meta.url).pathname
@@ -43,10 +44,28 @@ test.each(alerts)(
   },
 )
 
-test.each(headings)('%s: the runbook says what it means, where to look and how to mend it', heading => {
+const section = (heading: string): string => {
   const [, after = ''] = runbook.split(new RegExp(`^### ${heading}$`, 'm'))
-  const section = after.split(/^##/m)[0]!
-  for (const part of ['**Meaning.**', '**Look.**', '**Mend.**']) expect(section).toContain(part)
+  return after.split(/^##/m)[0]!
+}
+
+test.each(headings)('%s: the runbook says what it means, where to look and how to mend it', heading => {
+  for (const part of ['**Meaning.**', '**Look.**', '**Mend.**']) expect(section(heading)).toContain(part)
+})
+
+/** An object, so that the compiler asks for a reason that is new. */
+const holdReasons: Record<HoldReason, true> = {
+  'unknown-table': true,
+  'partition-contradiction': true,
+  'index-shared': true,
+  'index-without-template': true,
+  trimmed: true,
+  'too-many-letters': true,
+}
+
+test.each(Object.keys(holdReasons))('a shard held for %s: the runbook says what to do', reason => {
+  const [row = ''] = section('CdcShardHeld').match(new RegExp(`^\\| \`${reason}\` \\|.*$`, 'm')) ?? []
+  expect(row.split('|')).toHaveLength(5)
 })
 
 test('every metric of the rules is one the service declares, or a recorded one', async () => {

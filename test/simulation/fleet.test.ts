@@ -74,6 +74,7 @@ function fleet(shards: readonly Shard[]) {
         random: self.chance.random,
         log: { info: log, warn: log, error: log },
         metrics: {
+          backoff: () => {},
           leases: () => {},
           expired: () => {},
           leaseTaken: () => {},

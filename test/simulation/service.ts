@@ -102,6 +102,7 @@ export function startService(
       log: logger,
       onRead: () => {},
       metrics: {
+        backoff: () => {},
         received: () => {},
         behind: () => {},
         watch: () => () => {},
@@ -150,6 +151,7 @@ export function startService(
       random: chance.random,
       log: logger,
       metrics: {
+        backoff: () => {},
         leases: () => {},
         expired: () => {},
         leaseTaken: () => {

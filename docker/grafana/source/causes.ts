@@ -50,21 +50,27 @@ export const search: Row = {
       ),
     }),
     series({
-      title: 'Requests under way',
-      about: 'At the moment of the scrape, by worker. Always at BULK_IN_FLIGHT_MAX: OpenSearch is the limit.',
+      title: 'Requests under way, and their limit',
+      about:
+        'At the moment of the scrape, by worker. The limit is at most BULK_IN_FLIGHT_MAX and falls while OpenSearch answers slowly or refuses; under way at a low limit: OpenSearch is the bottleneck.',
       unit: 'short',
-      queries: one(`sum by (worker) (cdc_bulk_in_flight{${CHOSEN}})`, '{{worker}}'),
+      decimals: 0,
+      queries: [
+        { expr: `sum by (worker) (cdc_bulk_in_flight{${CHOSEN}})`, legend: 'under way {{worker}}' },
+        { expr: `max by (worker) (cdc_bulk_limit{${CHOSEN}})`, legend: 'limit {{worker}}' },
+      ],
       alert: 'CdcBulkSlow',
     }),
   ],
 }
 
 export const waiting: Row = {
-  title: 'Kinesis, and what waits in memory',
+  title: 'Kinesis, and what waits',
   height: 8,
   panels: [
     series({
       title: 'GetRecords',
+      width: 6,
       about: 'Calls by outcome. Throttled: somebody else reads the same shards.',
       unit: 'reqps',
       queries: one(`sum by (outcome) (rate(cdc_getrecords_total{${CHOSEN}}${RATE}))`, '{{outcome}}'),
@@ -72,6 +78,7 @@ export const waiting: Row = {
     }),
     series({
       title: 'GetRecords duration',
+      width: 6,
       about: 'Time of a call that was answered.',
       unit: 's',
       queries: quantiles('cdc_getrecords_duration_seconds'),
@@ -79,6 +86,7 @@ export const waiting: Row = {
     }),
     series({
       title: 'Bytes held back',
+      width: 6,
       about:
         'Waiting: actions without a bulk request. Reserved: the read budget in use; at READ_BUDGET_BYTES (96 MiB) shards wait their turn to read.',
       unit: 'bytes',
@@ -87,6 +95,16 @@ export const waiting: Row = {
         { expr: `sum by (worker) (cdc_read_reserved_bytes{${CHOSEN}})`, legend: 'reserved {{worker}}' },
       ],
       alert: 'CdcMemoryHigh',
+    }),
+    series({
+      title: 'Time lost waiting after failures',
+      width: 6,
+      about:
+        'By what failed: bulk is OpenSearch, queue the dead letters, kinesis the reads, lease the lease table. At 100 % one shard does nothing but wait; more: several do.',
+      unit: 'percentunit',
+      queries: one(`sum by (where) (rate(cdc_backoff_seconds_total{${CHOSEN}}${RATE}))`, '{{where}}'),
+      alert: 'CdcCheckpointStuck',
+      steps: [good, { from: 1, color: 'orange' }],
     }),
   ],
 }

@@ -212,13 +212,25 @@ const throughput: Row = {
     }),
     series({
       title: 'Records skipped',
+      width: 6,
       about:
         'Since each worker began, by rule: control records, DMS’s own tables, unknown tables where the settings say so.',
       unit: 'short',
       queries: one(`sum by (reason) (cdc_records_skipped_total{${CHOSEN}})`, '{{reason}}'),
     }),
     series({
+      title: 'Control records',
+      width: 6,
+      about:
+        'Of DMS, by operation, since each worker began: a table was made, dropped, renamed or its columns changed. None is written; after a change of columns look whether the table file still fits.',
+      unit: 'short',
+      decimals: 0,
+      queries: one(`sum by (operation) (cdc_control_records_total{${CHOSEN}})`, '{{operation}}'),
+      whenEmpty: 'no control record',
+    }),
+    series({
       title: 'Dead letters',
+      width: 6,
       about: 'Letters confirmed by the queue, by reason, since each worker began.',
       unit: 'short',
       queries: one(`sum by (reason) (cdc_dead_letters_total{${CHOSEN}})`, '{{reason}}'),
@@ -227,6 +239,7 @@ const throughput: Row = {
     }),
     series({
       title: 'Checkpoints',
+      width: 6,
       about: 'Written a second; lost: the lease was no longer ours.',
       unit: 'cps',
       queries: one(`sum by (outcome) (rate(cdc_checkpoints_total{${CHOSEN}}${RATE}))`, '{{outcome}}'),

@@ -59,8 +59,7 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
   const limit = concurrencyLimit({ max: limits.inFlightMax })
   let requestsInFlight = 0
 
-  /** Never fewer than two: one request that hangs must not hold up the drain of every other shard. */
-  const allowed = () => Math.min(limits.inFlightMax, Math.max(2, limit.current()))
+  const allowed = () => Math.min(limits.inFlightMax, Math.max(IN_FLIGHT_LEAST, limit.current()))
 
   function answer({ batch, at }: Entry, given: Answer): void {
     batch.answers[at] = given
@@ -197,6 +196,12 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
     limit: allowed,
   }
 }
+
+/**
+ * The limit never goes below this, though an overloaded OpenSearch would be better off with fewer: requests that hang (one
+ * index is red, an answer is lost) must not hold up the other shards, nor their drain, until their time is over.
+ */
+const IN_FLIGHT_LEAST = 4
 
 /** What an answer says of OpenSearch's load. A 429 of an index that is full says nothing of it. */
 function loadOf(answer: BulkAnswer): RequestOutcome {

@@ -221,10 +221,10 @@ export const settings = {
   ),
   BULK_ACTIONS_MAX: whole(5000, 'actions', { min: 1, max: 100_000 }, 'Actions in a bulk request.'),
   BULK_IN_FLIGHT_MAX: whole(
-    4,
+    8,
     'requests',
     { min: 1, max: 200 },
-    'Bulk requests of this worker under way at once, at most; fewer while OpenSearch answers slowly or refuses.',
+    'Bulk requests of this worker under way at once, at most; down to 4 while OpenSearch answers slowly or refuses.',
   ),
   BULK_TIMEOUT_MS: whole(
     30_000,

@@ -52,7 +52,7 @@ export const search: Row = {
     series({
       title: 'Requests under way, and their limit',
       about:
-        'At the moment of the scrape, by worker. The limit is at most BULK_IN_FLIGHT_MAX and falls while OpenSearch answers slowly or refuses; under way at a low limit: OpenSearch is the bottleneck.',
+        'At the moment of the scrape, by worker. The limit begins at two, rises to BULK_IN_FLIGHT_MAX with full requests as long as that brings more, and falls while OpenSearch answers slowly or refuses. Always at a limit of two while it lags: OpenSearch is the bottleneck.',
       unit: 'short',
       decimals: 0,
       queries: [

@@ -197,7 +197,7 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
     ['cdc_bulk_in_flight', 'Bulk requests under way.', 'bulksInFlight'],
     [
       'cdc_bulk_limit',
-      'Bulk requests that may be under way at once, by how OpenSearch answers. At its least, two, under load: it is the bottleneck.',
+      'Bulk requests that may be under way at once, by how OpenSearch answers. At its least, four, under load: it is the bottleneck.',
       'bulkLimit',
     ],
     ['cdc_read_reserved_bytes', 'Bytes of the read budget in use.', 'reservedBytes'],

@@ -145,6 +145,7 @@ function schemaFault({
         : `: expected ${expected.join(' or ')}`,
     ]
   }
+  if (keyword === 'minItems' || keyword === 'minLength') return [path, ': expected something, found nothing']
   return [path, `: ${message}`]
 }
 

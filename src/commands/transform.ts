@@ -57,7 +57,7 @@ export async function transform(
     }
   }
   const kinds = [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ')
-  return `${records} records${kinds === '' ? '' : `: ${kinds}`}`
+  return `${records} ${records === 1 ? 'record' : 'records'}${kinds === '' ? '' : `: ${kinds}`}`
 }
 
 /** A record of the stream as the AWS command line prints it, or the data of one. */

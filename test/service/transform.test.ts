@@ -114,7 +114,7 @@ describe('the command line', () => {
     expect({ status, stdout, stderr }).toEqual({
       status: 0,
       stdout: expect.stringContaining('"document":{"id":1}'),
-      stderr: '1 records: 1 index\n',
+      stderr: '1 record: 1 index\n',
     })
   })
 

@@ -1,17 +1,11 @@
 /** Actions -> the text of a bulk request. */
-import { documentOf, type Write } from './document.ts'
+import type { Write } from './document.ts'
 
 /** The first line of an action, with its line end; an index's document follows on the next. Ids and names are escaped as JSON. */
 export function actionLine(write: Write, version: string): string {
   const { kind, index, id, routing } = write
   const route = routing === undefined ? '' : `,"routing":${quoted(routing)}`
   return `{"${kind}":{"_index":${quoted(index)},"_id":${quoted(id)}${route},"version":"${version}","version_type":"external"}}\n`
-}
-
-/** The two lines of an action (one for a delete), each with its line end. */
-export function actionText(write: Write, version: string): string {
-  const line = actionLine(write, version)
-  return write.kind === 'index' ? `${line}${documentOf(write)}\n` : line
 }
 
 /** Most ids and names have nothing to escape, and JSON.stringify costs more than to see that. */

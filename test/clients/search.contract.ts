@@ -3,10 +3,10 @@
  * `flat_object`; the real index has several shards, so that routing matters.
  */
 import { expect, test } from 'vitest'
-import { actionText } from '../../src/core/batch.ts'
 import type { Place } from '../../src/core/letter.ts'
 import type { BulkAnswer } from '../../src/core/outcome.ts'
 import { currentVersion, versionsOf } from '../../src/core/version.ts'
+import { actionText } from '../fakes/action-text.ts'
 
 export type SearchUnderTest = {
   bulk: (body: string) => Promise<BulkAnswer>

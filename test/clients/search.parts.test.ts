@@ -3,9 +3,9 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { openSearch } from '../../src/clients/opensearch.ts'
-import { actionText } from '../../src/core/batch.ts'
 import { judge } from '../../src/core/outcome.ts'
 import { versionsOf } from '../../src/core/version.ts'
+import { actionText } from '../fakes/action-text.ts'
 import { searchContract } from './search.contract.ts'
 
 const { opensearchUrl } = inject('parts').endpoints

@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
 import { openSearch } from '../../src/clients/opensearch.ts'
-import { actionText } from '../../src/core/batch.ts'
 import { judge } from '../../src/core/outcome.ts'
 import { judgeConflict } from '../../src/core/version.ts'
+import { actionText } from '../fakes/action-text.ts'
 import { type Culprit, done, expectContract, retry, tryOut, versionOf, whole } from './status-contract.ts'
 import { type ProvokedRow, provokedRows, type Scene } from './status-contract-provoked.ts'
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { backoffMs } from '../../src/core/backoff.ts'
-import { actionText } from '../../src/core/batch.ts'
 import { letterBatches, letterMessages, PAYLOAD_CHARS_MAX } from '../../src/core/letter.ts'
 import { defaultIndex, indexNameFault, matches } from '../../src/core/table.ts'
 import { indexTemplate, templateDifferences } from '../../src/core/template.ts'
 import { timestampMs } from '../../src/core/timestamp.ts'
+import { actionText } from '../fakes/action-text.ts'
 
 describe('backoff', () => {
   const limits = { firstMs: 100, maxMs: 30_000 }

@@ -1,8 +1,8 @@
 /**
  * Bytes of a Kinesis record -> a change record, a control record, or unreadable with the reason.
  *
- * The row is cut out as text and never parsed: a double would lose digits. One strict scan proves the record and finds
- * its members, in any order and layout.
+ * The row is found, never parsed: a double would lose digits. One strict scan proves the record and notes where its
+ * members stand in the bytes, in any order and layout; text is made of it only where a column must change.
  */
 import {
   type Members,
@@ -82,7 +82,7 @@ function isUtf8Portable(bytes: Uint8Array): boolean {
  *
  * @param bytes the record's data as Kinesis returned it
  * @param beforeImage the member that holds the before-image (FieldName of DMS's BeforeImageSettings)
- * @param isUtf8 the platform's own is ten times as quick as what JavaScript has; core imports nothing
+ * @param isUtf8 the platform's own makes no text of it; core imports nothing
  */
 export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE, isUtf8 = isUtf8Portable): Decoded {
   if (!isUtf8(bytes)) return unreadable('not-utf8')

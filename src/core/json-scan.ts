@@ -3,7 +3,7 @@
  *
  * It accepts what `JSON.parse` accepts (RFC 8259), less what breaks a limit, and builds no values: a number stays the
  * digits it came with. One loop and a bit mask for what is open, so depth costs no stack and nothing is read twice. It
- * reads code units out of a typed array, because that costs half of `charCodeAt`.
+ * reads bytes, because that costs less than `charCodeAt`.
  */
 
 /**

@@ -1,5 +1,5 @@
 /**
- * JSON as text: its members by name, its strings, changes to some of its values. A document is the row's own text, so
+ * JSON as text: its members by name, its strings, changes to some of its values. A value that is not changed stays as it came, so
  * nothing here builds values: a number stays the digits it came with.
  *
  * Everything here is for text that `scan` has accepted.

@@ -56,7 +56,9 @@ export type WorkerParts = {
     error(fields: object, text: string): void
   }
   metrics: BackoffMetrics & {
-    leases: (counts: { held: number; known: number; unowned: number; corrupt: number }) => void
+    /** As it is: told whenever a tenure begins or ends, not with the next look. */
+    leasesHeld: (leases: number) => void
+    leases: (counts: { known: number; unowned: number; corrupt: number }) => void
     /** Leases of other workers that nobody renews. */
     expired: (leases: number) => void
     leaseTaken: (how: LeaseTaken) => void
@@ -104,7 +106,7 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
     for (const { leaseKey } of leases) lastSeenMs.set(leaseKey, now)
     const running = leases.filter(lease => lease.checkpoint !== SHARD_END)
     const unowned = running.filter(lease => lease.leaseOwner === undefined).length
-    metrics.leases({ held: held.size, known: running.length, unowned, corrupt })
+    metrics.leases({ known: running.length, unowned, corrupt })
     if (corrupt > 0)
       log.warn({ corrupt }, 'items of the lease table could not be read as leases and were left alone')
     return leases
@@ -190,8 +192,12 @@ export function worker(parts: WorkerParts, settings: WorkerSettings) {
       log.info({ shardId, fence: mine.fence(), ending }, 'shard given up')
       await keeping
     }
-    const done = consuming().finally(() => held.delete(shardId))
+    const done = consuming().finally(() => {
+      held.delete(shardId)
+      metrics.leasesHeld(held.size)
+    })
     held.set(shardId, { tenure: mine, done })
+    metrics.leasesHeld(held.size)
   }
 
   /** Looks at a lease that is being handed to us until its owner has finished, then begins; withdraws when we leave. */

@@ -57,8 +57,8 @@ export function leaseMetrics(registers: Registry[]) {
   })
 
   return {
-    leases(counts: { held: number; known: number; unowned: number; corrupt: number }): void {
-      leasesHeld.set(counts.held)
+    leasesHeld: (leases: number): void => leasesHeld.set(leases),
+    leases(counts: { known: number; unowned: number; corrupt: number }): void {
       leasesKnown.set(counts.known)
       leasesUnowned.set(counts.unowned)
       leasesCorrupt.set(counts.corrupt)

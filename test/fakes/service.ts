@@ -52,6 +52,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
       settled: new Map<string, number>(),
       held: new Map<string, string>(),
       jumps: 0,
+      leasesHeld: 0,
       /** Seconds waited after failures. */
       backoff: new Map<string, number>(),
       endings: [] as string[],
@@ -159,6 +160,9 @@ export function fakeWorld(options: { shards?: number } = {}) {
         log: logger,
         metrics: {
           backoff,
+          leasesHeld: leases => {
+            counts.leasesHeld = leases
+          },
           leases: () => {},
           expired: () => {},
           leaseTaken: () => {},

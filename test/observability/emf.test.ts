@@ -123,7 +123,8 @@ test('one line in each minute of the clock, although timers wake early and late'
 
 test('states as they are, counters since the last line; a last line at the end, of counters only', async () => {
   const { time, metrics, lines, ended, done } = printing()
-  metrics.worker.leases({ held: 2, known: 2, unowned: 0, corrupt: 0 })
+  metrics.worker.leasesHeld(2)
+  metrics.worker.leases({ known: 2, unowned: 0, corrupt: 0 })
   await time.advance(60_000)
   expect(metricsOf(lines[0]!), 'nothing is known of lag before a shard is read').toEqual({
     ...COUNTS,

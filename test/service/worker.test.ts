@@ -19,6 +19,18 @@ describe('leases', () => {
     expect(worker.isTurning()).toBe(true)
   })
 
+  test('the number of leases held is told as it is, before the next look sees them in the table', async () => {
+    const world = fakeWorld({ shards: 4 })
+    const worker = world.startWorker('w1')
+    // The first look has taken them all; the next one is at least 800 ms after it.
+    await world.time.advance(500)
+    expect(worker.heldShards()).toHaveLength(4)
+    expect(worker.counts.leasesHeld).toBe(4)
+    worker.drain()
+    await world.time.advance(10)
+    expect(worker.counts.leasesHeld).toBe(0)
+  })
+
   test('a drained worker leaves every lease unowned at once, with its last checkpoint (138)', async () => {
     const world = fakeWorld({ shards: 2 })
     const last = world.stream.put(SHARD, row('insert', '{"id":1}'))

@@ -75,6 +75,7 @@ function fleet(shards: readonly Shard[]) {
         log: { info: log, warn: log, error: log },
         metrics: {
           backoff: () => {},
+          leasesHeld: () => {},
           leases: () => {},
           expired: () => {},
           leaseTaken: () => {},

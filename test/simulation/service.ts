@@ -152,6 +152,7 @@ export function startService(
       log: logger,
       metrics: {
         backoff: () => {},
+        leasesHeld: () => {},
         leases: () => {},
         expired: () => {},
         leaseTaken: () => {

@@ -510,6 +510,19 @@ test.each([...alarms.keys(), ...rules.keys()])(
   },
 )
 
+test('every link of the runbook leads to a heading of it', () => {
+  // As GitHub makes them: what is no letter, digit, space or hyphen is left out.
+  const anchors = Array.from(runbook.matchAll(/^#+ (.+)$/gm), ([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9 -]/g, '')
+      .replaceAll(' ', '-'),
+  )
+  const links = Array.from(runbook.matchAll(/\]\(#([^)]+)\)/g), ([, link]) => link!)
+  expect(links.length).toBeGreaterThan(50)
+  expect(links.filter(link => !anchors.includes(link))).toEqual([])
+})
+
 test('what CloudWatch and Prometheus both alarm on is as bad for both', () => {
   const shared = alerts.filter(({ alert }) => alarms.has(alert!))
   expect(shared.length).toBeGreaterThan(8)

@@ -118,7 +118,7 @@ export const settings = {
   ),
   TABLE_FILE: text(
     '',
-    'YAML or JSON file with key, index, column types and more of each table (`--print-schema`). Without it: key `id`, index `{schema}_{table}`, values as they came.',
+    'YAML or JSON file with key, index, column types and more of each table (`--print-schema`). Without it: key `id`, index `{schema}_{table}`, values as they came. Or the file itself, as `data:application/gzip;base64,...`.',
   ),
   INDEX_PATTERNS: list(
     'public_*',

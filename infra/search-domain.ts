@@ -123,7 +123,7 @@ export class SearchDomain extends Construct {
     domain.cfnOptions.updatePolicy = { enableVersionUpgrade: true }
     domain.node.addDependency(logs.policy)
     if (environment.accountRoles.openSearch === 'create')
-      domain.addDependency(
+      domain.addResourceDependency(
         new CfnServiceLinkedRole(this, 'ServiceRole', {
           awsServiceName: 'opensearchservice.amazonaws.com',
           description: 'Lets OpenSearch put its nodes into the VPC',

@@ -3,7 +3,7 @@
  * alarms named here, and the time they are watched for, are what rolls a bad one back.
  */
 import { fileURLToPath } from 'node:url'
-import { Duration, Stack } from 'aws-cdk-lib'
+import { ArnFormat, Duration, Stack } from 'aws-cdk-lib'
 import type { ISecurityGroup, SubnetSelection } from 'aws-cdk-lib/aws-ec2'
 import { Repository } from 'aws-cdk-lib/aws-ecr'
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets'
@@ -20,6 +20,7 @@ import {
   FargatePlatformVersion,
   FargateService,
   FargateTaskDefinition,
+  type ICluster,
   LinuxParameters,
   LogDriver,
   OperatingSystemFamily,
@@ -123,10 +124,7 @@ export class Task extends Construct {
     const { repositoryArn, digest } = image
     const repository = Repository.fromRepositoryAttributes(this, 'Repository', {
       repositoryArn,
-      repositoryName: Stack.of(this).splitArn(
-        repositoryArn,
-        'arn:aws:service:region:account:resource/resourceName' as never,
-      ).resourceName!,
+      repositoryName: Stack.of(this).splitArn(repositoryArn, ArnFormat.SLASH_RESOURCE_NAME).resourceName!,
     })
     return ContainerImage.fromEcrRepository(repository, digest)
   }
@@ -152,7 +150,7 @@ export class Service extends Construct {
     super(scope, id)
     this.service = new FargateService(this, 'Service', {
       serviceName: namesOf(environment).service,
-      cluster: parts.cluster,
+      cluster: parts.cluster as ICluster,
       taskDefinition: parts.task.definition,
       // No count: scaling has it, and a deploy must not set it back.
       platformVersion: FargatePlatformVersion.VERSION1_4,

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { App } from 'aws-cdk-lib'
 import { readConfig } from '../src/config.ts'
+import { acknowledge } from './acknowledged.ts'
 import { Bootstrap } from './bootstrap.ts'
 import { BootstrapRole } from './bootstrap-role.ts'
 import { EndpointSetting } from './custom-resources/endpoint-setting.ts'
@@ -156,5 +157,6 @@ export function addPipeline(app: App, environment: Environment): Stacks {
     ...(reload === undefined ? {} : { reload }),
     after: [bootstrap, service],
   })
+  acknowledge(stacks, environment)
   return stacks
 }

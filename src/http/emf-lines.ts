@@ -32,12 +32,44 @@ function untilNextMs(nowMs: number): number {
 /** Each metric is read by itself: a look at the whole registry would reset the event loop's histogram under Prometheus. */
 function readings(registry: Registry) {
   let told = { DeadLetters: 0, BulkFailures: 0, RecordsSettled: 0, FenceJumps: 0 }
+  let toldBuckets = new Map<number, number>()
 
-  async function valuesOf(name: string, isWanted: (outcome: unknown) => boolean = () => true) {
+  async function seriesOf(name: string) {
     const metric = registry.getSingleMetric(name)
     if (!metric) throw new Error(`no metric ${name}`)
-    const { values } = await metric.get()
-    return values.filter(({ labels }) => isWanted(labels.outcome)).map(({ value }) => value)
+    return (await metric.get()).values
+  }
+
+  async function valuesOf(name: string, isWanted: (outcome: unknown) => boolean = () => true) {
+    const series = await seriesOf(name)
+    return series.filter(({ labels }) => isWanted(labels.outcome)).map(({ value }) => value)
+  }
+
+  /** Read minus settled minus in flight, of each shard: read in one go, or a record would be seen between two of them. */
+  async function unaccounted(): Promise<number> {
+    const [received = [], settled = [], inFlight = []] = await Promise.all(
+      ['cdc_records_received_total', 'cdc_records_settled_total', 'cdc_records_in_flight'].map(seriesOf),
+    )
+    const missing = new Map<unknown, number>()
+    const add = (shard: unknown, records: number) => missing.set(shard, (missing.get(shard) ?? 0) + records)
+    for (const { labels, value } of received) add(labels.shard, value)
+    for (const { labels, value } of [...settled, ...inFlight]) add(labels.shard, -value)
+    return sum(Array.from(missing.values(), Math.abs))
+  }
+
+  /** Of the requests since the last line; undefined without any. */
+  async function bulkSecondsP99(): Promise<number | undefined> {
+    const buckets = new Map<number, number>()
+    for (const { labels, value } of await seriesOf('cdc_bulk_duration_seconds')) {
+      const { le } = labels as { le?: number | string }
+      if (le !== undefined) buckets.set(le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le), value)
+    }
+    const since = Array.from(buckets, ([bound, count]) => ({
+      bound,
+      count: count - (toldBuckets.get(bound) ?? 0),
+    }))
+    toldBuckets = buckets
+    return quantile(0.99, since)
   }
 
   return {
@@ -50,6 +82,8 @@ function readings(registry: Registry) {
         ...(ages.length > 0 ? { CheckpointAgeSecondsMax: Math.max(...ages) } : {}),
         ShardsHeld: sum(await valuesOf('cdc_shard_held')),
         LeasesHeld: sum(await valuesOf('cdc_leases_held')),
+        LeasesUnread: sum(await valuesOf('cdc_leases_unowned')) + sum(await valuesOf('cdc_leases_expired')),
+        RecordsUnaccounted: await unaccounted(),
       }
     },
     /** Since the last line. From counters without a shard: those of a shard end with its tenure, and with them what was not told. */
@@ -68,9 +102,25 @@ function readings(registry: Registry) {
         FenceJumps: now.FenceJumps - told.FenceJumps,
       }
       told = now
-      return since
+      const p99 = await bulkSecondsP99()
+      return p99 === undefined ? since : { ...since, BulkSecondsP99: p99 }
     },
   }
+}
+
+/**
+ * As Prometheus works it out: evenly spread within a bucket, and what lies beyond the last bound at that bound.
+ * @param buckets with counts up to each bound, ascending, the last one without end
+ */
+function quantile(q: number, buckets: readonly { bound: number; count: number }[]): number | undefined {
+  const all = buckets.at(-1)?.count ?? 0
+  if (all === 0) return undefined
+  const rank = q * all
+  const at = buckets.findIndex(({ count }) => count >= rank)
+  const { bound, count } = buckets[at]!
+  const below = buckets[at - 1] ?? { bound: 0, count: 0 }
+  if (bound === Number.POSITIVE_INFINITY) return below.bound
+  return below.bound + ((bound - below.bound) * (rank - below.count)) / (count - below.count)
 }
 
 function sum(values: readonly number[]): number {

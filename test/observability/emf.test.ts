@@ -79,6 +79,9 @@ test('a line keeps the rules of the format, with all values and with few', () =>
     CheckpointAgeSecondsMax: 0,
     ShardsHeld: 1,
     LeasesHeld: 4,
+    LeasesUnread: 1,
+    RecordsUnaccounted: 0,
+    BulkSecondsP99: 0.25,
     DeadLetters: 2,
     BulkFailures: 3,
     RecordsSettled: 12_345,
@@ -130,6 +133,8 @@ test('states as they are, counters since the last line; a last line at the end, 
     ...COUNTS,
     ShardsHeld: 0,
     LeasesHeld: 2,
+    LeasesUnread: 0,
+    RecordsUnaccounted: 0,
   })
 
   const unwatch = metrics.shard.watch(SHARD, { inFlight: () => 0, checkpointAgeSeconds: () => 7 }, 1)
@@ -148,6 +153,10 @@ test('states as they are, counters since the last line; a last line at the end, 
     CheckpointAgeSecondsMax: 7,
     ShardsHeld: 1,
     LeasesHeld: 2,
+    LeasesUnread: 0,
+    RecordsUnaccounted: 0,
+    // Four requests of a second each, in the bucket that ends there.
+    BulkSecondsP99: 0.5 + 0.5 * 0.99,
     DeadLetters: 2,
     BulkFailures: 2,
     RecordsSettled: 40,
@@ -164,4 +173,49 @@ test('states as they are, counters since the last line; a last line at the end, 
   await done
   expect(lines).toHaveLength(4)
   expect(metricsOf(lines[3]!)).toEqual({ ...COUNTS, RecordsSettled: 40 })
+})
+
+test('leases nobody owns and leases nobody renews are both read by nobody', async () => {
+  const { time, metrics, lines } = printing()
+  metrics.worker.leases({ known: 5, unowned: 2, corrupt: 0 })
+  metrics.worker.expired(1)
+  await time.advance(60_000)
+  expect(metricsOf(lines[0]!)).toMatchObject({ LeasesUnread: 3 })
+})
+
+test('what is read and neither settled nor in flight is told, whichever way the books are off', async () => {
+  const { time, metrics, lines } = printing()
+  const other = 'shardId-000000000001'
+  let inFlight = 4
+  metrics.shard.watch(SHARD, { inFlight: () => inFlight, checkpointAgeSeconds: () => 0 }, 1)
+  metrics.shard.watch(other, { inFlight: () => 0, checkpointAgeSeconds: () => 0 }, 1)
+  metrics.shard.received(SHARD, 10, 100)
+  metrics.shard.settled(SHARD, 'indexed', 5)
+  metrics.shard.settled(SHARD, 'skipped', 1)
+  await time.advance(60_000)
+  expect(metricsOf(lines[0]!)).toMatchObject({ RecordsUnaccounted: 0 })
+  inFlight = 2
+  metrics.shard.settled(other, 'indexed', 2)
+  await time.advance(60_000)
+  expect(metricsOf(lines[1]!), 'two lost in one shard, two too many in another').toMatchObject({
+    RecordsUnaccounted: 4,
+  })
+})
+
+test('the slowest bulk request in a hundred, of the last minute alone', async () => {
+  const { time, metrics, lines } = printing()
+  const request = (seconds: number) => metrics.bulkRequest({ outcome: 'ok', seconds, actions: 1, bytes: 1 })
+  for (let at = 0; at < 98; at++) request(0.06)
+  request(7)
+  request(8)
+  await time.advance(60_000)
+  expect(metricsOf(lines[0]!).BulkSecondsP99).toBeCloseTo(7.5)
+  request(0.06)
+  await time.advance(60_000)
+  expect(metricsOf(lines[1]!).BulkSecondsP99).toBeCloseTo(0.0995)
+  request(45)
+  await time.advance(60_000)
+  expect(metricsOf(lines[2]!).BulkSecondsP99, 'beyond the last bound: at it').toBe(30)
+  await time.advance(60_000)
+  expect(metricsOf(lines[3]!)).not.toHaveProperty('BulkSecondsP99')
 })

@@ -1,7 +1,10 @@
 /** What is asked of PostgreSQL's catalogue, and its answers as facts. */
 import type { ReplicaIdentity, ServerFacts, TableFacts } from '../core/database-check.ts'
 
-/** By way of JSON, since `wal_status` came with PostgreSQL 13. */
+/**
+ * `wal_status` by way of JSON, since it came with PostgreSQL 13. The end of the log is not to be had from a replica, nor from
+ * Aurora without logical replication.
+ */
 export const SERVER_SQL = `
 SELECT current_setting('server_version') AS version,
        pg_is_in_recovery() AS is_replica,
@@ -13,7 +16,7 @@ SELECT current_setting('server_version') AS version,
        COALESCE((SELECT json_agg(json_build_object(
            'name', s.slot_name,
            'is_active', s.active,
-           'retained', CASE WHEN pg_is_in_recovery() THEN NULL
+           'retained', CASE WHEN pg_is_in_recovery() OR current_setting('wal_level') <> 'logical' THEN NULL
                             ELSE pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn) END,
            'status', to_jsonb(s) ->> 'wal_status') ORDER BY s.slot_name)
          FROM pg_replication_slots s WHERE NOT s.temporary), '[]') AS slots`

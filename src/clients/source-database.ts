@@ -29,8 +29,6 @@ export type Advice = { refused: string; forbidden: string }
 const CONNECT_TIMEOUT_MS = 10_000
 const STATEMENT_TIMEOUT_MS = 60_000
 const LOCK_TIMEOUT_MS = 10_000
-/** A logical slot waits for every transaction that was open before. */
-const SLOT_TIMEOUT_MS = 15_000
 const SLOT_NAME = 'cdc_bootstrap_check'
 
 const CANCELLED = '57014'
@@ -145,12 +143,13 @@ export async function openSourceDatabase(options: SourceDatabaseOptions, advice:
     },
 
     /**
-     * Makes a slot as DMS will, which ends with the session.
+     * Makes a slot as DMS will, which ends with the session. It waits for every transaction that was open before.
      *
+     * @param waitMs for these
      * @returns false when transactions that were open before did not end in time
      */
-    async trySlot(): Promise<boolean> {
-      await ask('set a limit of time', `SET statement_timeout = ${SLOT_TIMEOUT_MS}`)
+    async trySlot(waitMs: number): Promise<boolean> {
+      await ask('set a limit of time', `SET statement_timeout = ${waitMs}`)
       const sql = `SELECT pg_create_logical_replication_slot($1, 'test_decoding', true)`
       try {
         await ask('make a replication slot with test_decoding', sql, [`${SLOT_NAME}_${process.pid}`])

@@ -17,6 +17,8 @@ const DMS = {
   forbidden: 'DMS_USER needs rds_replication, or REPLICATION where there is no such role',
 }
 
+const SLOT_WAIT_MS = 15_000
+
 export type DatabaseTask = DatabaseSettings & {
   schemas: readonly string[]
   heartbeatSchema: string
@@ -47,12 +49,6 @@ export async function bootstrapDatabase(
     if (dmsUser) {
       const present = schemas.filter(({ isThere }) => isThere).map(({ name }) => name)
       await prepare(session, task, { ...dmsUser, schemas: present }, print)
-      const asDms = await open({ ...database, user: dmsUser.name, password: dmsUser.password }, DMS)
-      try {
-        await trySlot(asDms, dmsUser.name, print)
-      } finally {
-        await asDms.close()
-      }
     }
     const tables = await session.tables(task.schemas, dmsUser?.name)
     const rulesOf = (schema: string, table: string) =>
@@ -65,6 +61,7 @@ export async function bootstrapDatabase(
       tableFindings({ schemas, tables, rulesOf, named: task.tableFile.named, reader: dmsUser?.name ?? '' }),
       print,
     )
+    if (dmsUser) await trySlot(open, { ...database, user: dmsUser.name, password: dmsUser.password }, print)
   } finally {
     await session.close()
   }
@@ -90,13 +87,22 @@ async function prepare(
   )
 }
 
-async function trySlot(session: SourceDatabase, name: string, print: (line: string) => void): Promise<void> {
-  const isMade = await session.trySlot()
-  print(
-    isMade
-      ? `database: ${name} has signed in and made a slot with test_decoding, now gone`
-      : `database warning: ${name} could make no replication slot in time, since it waits for transactions that are open, and a DMS task would as well: end the old ones of pg_stat_activity (xact_start)`,
-  )
+async function trySlot(
+  open: Open,
+  options: SourceDatabaseOptions,
+  print: (line: string) => void,
+): Promise<void> {
+  const session = await open(options, DMS)
+  try {
+    const isMade = await session.trySlot(SLOT_WAIT_MS)
+    print(
+      isMade
+        ? `database: ${options.user} has signed in and made a slot with test_decoding, now gone`
+        : `database warning: ${options.user} could make no replication slot within ${SLOT_WAIT_MS / 1000} s, since it waits for transactions that are open, and a DMS task would as well: end the old ones of pg_stat_activity (xact_start)`,
+    )
+  } finally {
+    await session.close()
+  }
 }
 
 /** @throws OutsideError when one is an error */

@@ -14,6 +14,7 @@ import { namesOf } from './names.ts'
 import type { Network } from './network.ts'
 import type { SecurityGroups } from './security-groups.ts'
 import { LOG_STREAM_PREFIX, Task } from './service.ts'
+import type { SecretSetting } from './service-settings.ts'
 import type { SourceDatabase } from './source-database.ts'
 
 export class Bootstrap extends Construct {
@@ -46,7 +47,7 @@ export class Bootstrap extends Construct {
       secrets: {
         SOURCE_DATABASE_SECRET: this.#secret('AdminSecret', database.adminSecret),
         DMS_USER_SECRET: this.#secret('DmsSecret', database.dmsSecret),
-      },
+      } satisfies Record<SecretSetting, Secret>,
       key,
     })
     if (database.secretKeyArns.length > 0)

@@ -10,6 +10,7 @@ import { EndpointSetting } from './custom-resources/endpoint-setting.ts'
 import { ReplicationControl } from './custom-resources/replication-control.ts'
 import { ReplicationTaskRun } from './custom-resources/replication-task-run.ts'
 import { ReplicationTaskStop } from './custom-resources/replication-task-stop.ts'
+import { databaseAuthorities } from './database-authorities.ts'
 import { DeadLetterQueue } from './dead-letter-queue.ts'
 import { Discovery } from './discovery.ts'
 import { EncryptionKey } from './encryption-key.ts'
@@ -25,7 +26,7 @@ import { Scaling } from './scaling.ts'
 import { SearchDomain } from './search-domain.ts'
 import { SecurityGroups } from './security-groups.ts'
 import { makeCluster, Service, Task } from './service.ts'
-import { inlineTableFile, serviceSettings } from './service-settings.ts'
+import { bootstrapSettings, inlineTableFile, type Known, serviceSettings } from './service-settings.ts'
 import { SourceDatabase } from './source-database.ts'
 import { makeStacks, type Stacks } from './stacks.ts'
 import { ChangeStream } from './stream.ts'
@@ -40,6 +41,8 @@ export function addPipeline(app: App, environment: Environment): Stacks {
     environment.tableFile,
     environment.replication.schemas,
   )
+  // What DMS and the service have to agree on.
+  const defaults = readConfig({}, ['BEFORE_IMAGE', 'DMS_HEARTBEAT_SCHEMA'])
   const names = namesOf(environment)
   const stacks = makeStacks(app, environment)
 
@@ -64,7 +67,8 @@ export function addPipeline(app: App, environment: Environment): Stacks {
     stream: { streamArn: stream.streamArn, keyArn: streamKey.keyArn },
     key: sourceKey,
     mappings,
-    settings: replicationSettings(environment.replication, readConfig({}, ['BEFORE_IMAGE'])),
+    settings: replicationSettings(environment.replication, defaults),
+    heartbeatSchema: defaults.DMS_HEARTBEAT_SCHEMA,
   })
   const control = new ReplicationControl(stacks.source, 'ReplicationControl', {
     taskId: names.replicationTask,
@@ -81,7 +85,7 @@ export function addPipeline(app: App, environment: Environment): Stacks {
   new EndpointSetting(stacks.source, 'LargeIntegers', { control, endpoint: replication.target, settingsHash })
 
   const { table } = new LeaseTable(stacks.stream, 'Leases', environment, streamKey)
-  const { queue, redriveRole } = new DeadLetterQueue(stacks.stream, 'DeadLetters', environment, streamKey)
+  const { queue } = new DeadLetterQueue(stacks.stream, 'DeadLetters', environment, streamKey)
 
   const { role: taskRole } = new TaskRole(stacks.search, 'TaskRole', environment, {
     streamArn: stream.streamArn,
@@ -100,7 +104,6 @@ export function addPipeline(app: App, environment: Environment): Stacks {
     access: {
       consumerRoleArn: taskRole.roleArn,
       bootstrapRoleArn: bootstrapRole.roleArn,
-      redriveRoleArn: redriveRole.roleArn,
     },
   })
 
@@ -108,17 +111,14 @@ export function addPipeline(app: App, environment: Environment): Stacks {
     names.log(''),
     names.stack('consumer'),
   )
-  const settings = serviceSettings(
-    {
-      region: environment.region,
-      streamName: stream.streamName,
-      leaseTable: table.tableName,
-      deadLetterQueueUrl: queue.queueUrl,
-      searchEndpoint: search.endpoint,
-      tableFile: inlineTableFile(tableFile),
-    },
-    environment.service.settings,
-  )
+  const known: Known = {
+    region: environment.region,
+    streamName: stream.streamName,
+    leaseTable: table.tableName,
+    deadLetterQueueUrl: queue.queueUrl,
+    searchEndpoint: search.endpoint,
+    tableFile: inlineTableFile(tableFile),
+  }
   const cluster = makeCluster(stacks.consumer, 'Cluster', environment, network)
   const bootstrap = new Bootstrap(stacks.consumer, 'Bootstrap', environment, {
     cluster,
@@ -126,7 +126,18 @@ export function addPipeline(app: App, environment: Environment): Stacks {
     groups,
     database,
     role: bootstrapRole,
-    settings,
+    settings: bootstrapSettings(
+      known,
+      {
+        taskRoleArn: taskRole.roleArn,
+        databaseHost: database.host,
+        databasePort: database.port,
+        databaseName: database.databaseName,
+        databaseAuthorities: databaseAuthorities(environment.region),
+        schemas: environment.replication.schemas,
+      },
+      environment.service.settings,
+    ),
     key: logKey,
   })
   const { service } = new Service(stacks.consumer, 'Consumer', environment, {
@@ -136,7 +147,7 @@ export function addPipeline(app: App, environment: Environment): Stacks {
       name: 'consumer',
       command: ['run'],
       taskRole,
-      environment: settings,
+      environment: serviceSettings(known, environment.service.settings),
       secrets: {},
       key: logKey,
     }),

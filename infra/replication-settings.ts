@@ -59,7 +59,8 @@ export function replicationSettings(
       RecoverableErrorInterval: 5,
       RecoverableErrorThrottling: true,
       RecoverableErrorThrottlingMax: 1800,
-      FailOnNoTablesCaptured: true,
+      // A database without a table yet is no fault: the first deploy makes one.
+      FailOnNoTablesCaptured: false,
     },
     Logging: {
       EnableLogging: true,

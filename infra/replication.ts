@@ -32,9 +32,6 @@ import type { Rule } from './replication-mappings.ts'
 import type { SecurityGroups } from './security-groups.ts'
 import type { SourceDatabase } from './source-database.ts'
 
-/** Of the heartbeat's table; `bootstrap` makes it. Not one that is replicated. */
-const HEARTBEAT_SCHEMA = 'dms_heartbeat'
-
 export type ReplicationParts = {
   network: Network
   groups: SecurityGroups
@@ -44,6 +41,8 @@ export type ReplicationParts = {
   key: IKey
   mappings: { rules: Rule[] }
   settings: object
+  /** Of the heartbeat's table: `bootstrap` makes it. Not one that is replicated. */
+  heartbeatSchema: string
 }
 
 export class Replication extends Construct {
@@ -98,7 +97,7 @@ export class Replication extends Construct {
     this.task.node.addDependency(parts.database)
   }
 
-  #source(environment: Environment, { database, key }: ReplicationParts): CfnEndpoint {
+  #source(environment: Environment, { database, key, heartbeatSchema }: ReplicationParts): CfnEndpoint {
     const { region, account } = Stack.of(this)
     const role = new Role(this, 'SecretRole', {
       description: 'DMS reads the secret of its database user',
@@ -154,7 +153,7 @@ export class Replication extends Construct {
         // The slot of an idle database would keep the whole cluster's log. The frequency is given: without it the heartbeat has run in a tight loop.
         heartbeatEnable: true,
         heartbeatFrequency: 5,
-        heartbeatSchema: HEARTBEAT_SCHEMA,
+        heartbeatSchema,
         failTasksOnLobTruncation: false,
         executeTimeout: 60,
       },

@@ -23,13 +23,13 @@ import { namesOf } from './names.ts'
 import type { Network } from './network.ts'
 import type { SecurityGroups } from './security-groups.ts'
 
-export type SearchAccess = { consumerRoleArn: string; bootstrapRoleArn: string; redriveRoleArn: string }
+export type SearchAccess = { consumerRoleArn: string; bootstrapRoleArn: string }
 
 /** What each role may ask of the domain; the rest is for the domain's own roles to say. */
 export const SEARCH_ACTIONS = {
-  /** `_bulk` and `_mget` are POST; whether the indices are as bootstrapped is GET. */
+  /** `_bulk` and `_mget` are POST; whether the indices are as bootstrapped is GET. Nothing of it may PUT or DELETE an index. */
   consumer: ['es:ESHttpGet', 'es:ESHttpPost'],
-  bootstrap: ['es:ESHttpGet', 'es:ESHttpPost', 'es:ESHttpPut', 'es:ESHttpDelete'],
+  bootstrap: ['es:ESHttpGet', 'es:ESHttpPut'],
 } as const
 
 /** The ARN of a domain by its name: its own policy and the policies of the roles need it before it is there. */
@@ -174,7 +174,7 @@ function accessPolicy(scope: Construct, environment: Environment, access: Search
     })
   return new PolicyDocument({
     statements: [
-      allow([access.consumerRoleArn, access.redriveRoleArn], SEARCH_ACTIONS.consumer),
+      allow([access.consumerRoleArn], SEARCH_ACTIONS.consumer),
       allow([access.bootstrapRoleArn], SEARCH_ACTIONS.bootstrap),
     ],
   })

@@ -19,9 +19,25 @@ export type Known = {
   tableFile: string
 }
 
+/** What only `bootstrap` is told. */
+export type KnownToBootstrap = {
+  /** Of the role `run` comes with. */
+  taskRoleArn: string
+  databaseHost: string
+  databasePort: number
+  databaseName: string
+  /** PEM. */
+  databaseAuthorities: string
+  schemas: readonly string[]
+}
+
 type Source =
   /** The stack knows it. */
   | ((known: Known) => string)
+  /** The same, for `bootstrap` alone. */
+  | { bootstrap: (known: KnownToBootstrap) => string }
+  /** Put into the container of `bootstrap` by ECS, out of Secrets Manager. */
+  | 'secret'
   /** `service.settings` of the environment, or the service's own default. */
   | 'tunable'
   /** Left at the default; the reason stands beside it. */
@@ -39,6 +55,21 @@ const SOURCES = {
   EMF_NAMESPACE: () => METRIC_NAMESPACE,
   HTTP_HOST: () => '0.0.0.0',
   HTTP_PORT: () => String(METRICS_PORT),
+  OPENSEARCH_BACKEND_ROLE: { bootstrap: known => known.taskRoleArn },
+  SOURCE_DATABASE_HOST: { bootstrap: known => known.databaseHost },
+  SOURCE_DATABASE_PORT: { bootstrap: known => String(known.databasePort) },
+  SOURCE_DATABASE_NAME: { bootstrap: known => known.databaseName },
+  SOURCE_DATABASE_CA: { bootstrap: known => known.databaseAuthorities },
+  SOURCE_SCHEMAS: { bootstrap: known => known.schemas.join(',') },
+  SOURCE_DATABASE_SECRET: 'secret',
+  DMS_USER_SECRET: 'secret',
+  // Members of the two secrets.
+  SOURCE_DATABASE_USER: 'left',
+  SOURCE_DATABASE_PASSWORD: 'left',
+  DMS_USER: 'left',
+  DMS_USER_PASSWORD: 'left',
+  // The source endpoint takes its name for the schema from here.
+  DMS_HEARTBEAT_SCHEMA: 'left',
   // The role signs: no user, no password anywhere.
   OPENSEARCH_USERNAME: 'left',
   OPENSEARCH_PASSWORD: 'left',
@@ -97,6 +128,22 @@ export function serviceSettings(
   return { ...Object.fromEntries(given), ...tuned }
 }
 
+export type SecretSetting = {
+  [Name in SettingName]: (typeof SOURCES)[Name] extends 'secret' ? Name : never
+}[SettingName]
+
+/** The same for `bootstrap`, which has to agree with `run` about the indices. */
+export function bootstrapSettings(
+  known: Known,
+  more: KnownToBootstrap,
+  tuned: Partial<Record<TunableSetting, string>>,
+): Record<string, string> {
+  const given = Object.entries<Source>(SOURCES).flatMap(([name, source]) =>
+    typeof source === 'object' ? [[name, source.bootstrap(more)] as const] : [],
+  )
+  return { ...serviceSettings(known, tuned), ...Object.fromEntries(given) }
+}
+
 /** Of 64 KiB that a task definition may have, for all of it. */
 const INLINE_BYTES_MAX = 40_000
 
@@ -113,7 +160,7 @@ export function inlineTableFile(path: string): string {
   const value = `data:application/gzip;base64,${zipped.toString('base64')}`
   if (value.length > INLINE_BYTES_MAX)
     throw new ConfigError(
-      `${path} takes ${value.length} bytes, zipped: a task definition has room for ${INLINE_BYTES_MAX}. Use patterns, or build it into the image and set TABLE_FILE to its path`,
+      `${path} takes ${value.length} bytes, zipped: a task definition has room for ${INLINE_BYTES_MAX}; one pattern can stand for many tables`,
     )
   return value
 }

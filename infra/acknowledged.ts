@@ -41,8 +41,10 @@ const FUNCTIONS: Record<string, { ours: string[]; framework: string[] }> = {
 
 export function acknowledged(environment: Environment): Acknowledged[] {
   const names = namesOf(environment)
-  const everyPath = `arn:<AWS::Partition>:es:${environment.region}:<AWS::AccountId>:domain/${names.domain}/*`
-  const ecs = `arn:<AWS::Partition>:ecs:${environment.region}:<AWS::AccountId>`
+  // CDK writes the partition of a named region as text (@aws-cdk/core:enablePartitionLiterals).
+  const partition = environment.region.startsWith('cn-') ? 'arn:aws-cn' : 'arn:aws'
+  const everyPath = `${partition}:es:${environment.region}:<AWS::AccountId>:domain/${names.domain}/*`
+  const ecs = `${partition}:ecs:${environment.region}:<AWS::AccountId>`
   const always: Acknowledged[] = [
     [
       'DeadLetters/Queue',
@@ -110,7 +112,7 @@ export function acknowledged(environment: Environment): Acknowledged[] {
       iam5(
         `${ecs}:task-definition/${names.bootstrapRole}:*`,
         `${ecs}:task/<ClusterEB0386A7>/*`,
-        `arn:<AWS::Partition>:logs:${environment.region}:<AWS::AccountId>:log-group:<BootstrapTaskLog525EF7D0>:log-stream:task/bootstrap/*`,
+        `${partition}:logs:${environment.region}:<AWS::AccountId>:log-group:<BootstrapTaskLog525EF7D0>:log-stream:task/bootstrap/*`,
       ),
       'Revisions, tasks and log streams get their names when they are made; the condition holds them to the cluster.',
     ],

@@ -8,6 +8,9 @@ import { removalOf } from './encryption-key.ts'
 import type { Environment } from './environments.ts'
 import { namesOf } from './names.ts'
 
+/** SQS's longest. */
+export const DEAD_LETTER_DAYS = 14
+
 export class DeadLetterQueue extends Construct {
   readonly queue: Queue
   /** Takes letters out. The service itself can only put them in: a fault in it empties no queue. */
@@ -18,8 +21,8 @@ export class DeadLetterQueue extends Construct {
     const names = namesOf(environment)
     this.queue = new Queue(this, 'Queue', {
       queueName: names.deadLetterQueue,
-      // SQS's longest, and its largest message: the service splits larger letters by it.
-      retentionPeriod: Duration.days(14),
+      retentionPeriod: Duration.days(DEAD_LETTER_DAYS),
+      // SQS's largest: the service splits larger letters by it.
       maxMessageSizeBytes: 1_048_576,
       visibilityTimeout: Duration.minutes(5),
       encryption: QueueEncryption.KMS,

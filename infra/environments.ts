@@ -146,6 +146,8 @@ export type Observability = {
   pageEmails: readonly string[]
   /** Who reads it in the morning. */
   ticketEmails: readonly string[]
+  /** Where the runbook is read: a URL that a pager can open. Each alarm ends it with its heading. */
+  runbook: string
   /** More detailed, dearer metrics of the tasks. */
   containerInsights: 'enabled' | 'enhanced'
 }
@@ -154,6 +156,8 @@ const US_EAST_1 = {
   region: 'us-east-1',
   prefixLists: { s3: 'pl-63a5400a', dynamodb: 'pl-02cd2c6b' },
 }
+
+const RUNBOOK = 'infra/RUNBOOK.md'
 
 export const environments: Record<EnvironmentName, Environment> = {
   dev: {
@@ -182,7 +186,13 @@ export const environments: Record<EnvironmentName, Environment> = {
       volumeGiB: 20,
     },
     service: { cpu: 512, memoryMiB: 1024, minTasks: 1, maxTasks: 1, settings: { INDEX_REPLICAS: '0' } },
-    observability: { logRetentionDays: 14, pageEmails: [], ticketEmails: [], containerInsights: 'enabled' },
+    observability: {
+      logRetentionDays: 14,
+      pageEmails: [],
+      ticketEmails: [],
+      runbook: RUNBOOK,
+      containerInsights: 'enabled',
+    },
     accountRoles: { dms: 'create', openSearch: 'create' },
   },
   // Production's shape in a smaller size, so that what fails there fails here first.
@@ -213,7 +223,13 @@ export const environments: Record<EnvironmentName, Environment> = {
       volumeGiB: 100,
     },
     service: { cpu: 1024, memoryMiB: 2048, minTasks: 2, maxTasks: 4, settings: {} },
-    observability: { logRetentionDays: 30, pageEmails: [], ticketEmails: [], containerInsights: 'enabled' },
+    observability: {
+      logRetentionDays: 30,
+      pageEmails: [],
+      ticketEmails: [],
+      runbook: RUNBOOK,
+      containerInsights: 'enabled',
+    },
     accountRoles: { dms: 'create', openSearch: 'create' },
   },
   production: {
@@ -244,7 +260,13 @@ export const environments: Record<EnvironmentName, Environment> = {
       volumeGiB: 500,
     },
     service: { cpu: 1024, memoryMiB: 2048, minTasks: 2, maxTasks: 4, settings: {} },
-    observability: { logRetentionDays: 365, pageEmails: [], ticketEmails: [], containerInsights: 'enhanced' },
+    observability: {
+      logRetentionDays: 365,
+      pageEmails: [],
+      ticketEmails: [],
+      runbook: RUNBOOK,
+      containerInsights: 'enhanced',
+    },
     accountRoles: { dms: 'create', openSearch: 'create' },
   },
 }

@@ -19,6 +19,7 @@ import type { Environment } from './environments.ts'
 import { LeaseTable } from './lease-table.ts'
 import { namesOf } from './names.ts'
 import { Network } from './network.ts'
+import { DEPLOYMENT_ALARMS, observe } from './observability.ts'
 import { Replication } from './replication.ts'
 import { tableMappings } from './replication-mappings.ts'
 import { replicationSettings } from './replication-settings.ts'
@@ -107,6 +108,8 @@ export function addPipeline(app: App, environment: Environment): Stacks {
     },
   })
 
+  observe(stacks.observability, environment, [sourceKey, streamKey, searchKey])
+
   const logKey = new EncryptionKey(stacks.consumer, 'Key', environment, 'logs of the tasks').allowLogGroups(
     names.log(''),
     names.stack('consumer'),
@@ -153,8 +156,10 @@ export function addPipeline(app: App, environment: Environment): Stacks {
     }),
     subnets: network.subnets,
     group: groups.consumer,
-    deploymentAlarms: [names.alarm('deployment')],
+    deploymentAlarms: DEPLOYMENT_ALARMS.map(names.alarm),
   })
+  // ECS watches them from the first rollout on.
+  stacks.consumer.addStackDependency(stacks.observability)
   service.node.addDependency(bootstrap)
   new Scaling(stacks.consumer, 'Scaling', environment, service)
   new Discovery(stacks.consumer, 'Discovery', environment, { network, service })

@@ -64,6 +64,8 @@ export class Replication extends Construct {
     })
     const instance = new CfnReplicationInstance(this, 'Instance', {
       replicationInstanceIdentifier: names.replicationInstance,
+      // Makes its ARN known: the alarm for its events is by it.
+      resourceIdentifier: names.replicationInstance,
       replicationInstanceClass: replication.instanceClass,
       engineVersion: replication.engineVersion,
       allocatedStorage: replication.storageGiB,

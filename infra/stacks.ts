@@ -2,7 +2,8 @@
  * The stacks of one environment. Four hold state and are protected in production; the other two can be deleted and deployed
  * again without loss.
  *
- * Deploy order follows from what they use of each other: network, stream, search, source, consumer, observability.
+ * Deploy order follows from what they use of each other: network, stream, search, source, observability,
+ * consumer. The alarms come before the service, whose rollouts they watch.
  */
 import { type App, Stack, type StackProps, Tags } from 'aws-cdk-lib'
 import type { Environment } from './environments.ts'

@@ -17,6 +17,8 @@ const UNITS = {
   FenceJumps: 'Count',
 } as const
 
+export const EMF_METRICS: readonly string[] = Object.keys(UNITS)
+
 /** What is left out is not known: an alarm must not take it for 0. */
 export type EmfValues = Partial<Record<keyof typeof UNITS, number>>
 

@@ -511,7 +511,7 @@ test('on the wire DMS is asked for UseLargeIntegerValue: the client leaves out w
     credentials: { accessKeyId: 'a', secretAccessKey: 'b' },
     requestHandler: {
       handle: async (sent: { body?: unknown }) => {
-        bodies.push(Buffer.from(sent.body as Uint8Array).toString())
+        bodies.push(new TextDecoder().decode(sent.body as Uint8Array))
         const body = Readable.from([JSON.stringify({ Endpoints: [bodies.length === 1 ? unset : set] })])
         return { response: { statusCode: 200, headers: {}, body } }
       },

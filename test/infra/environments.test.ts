@@ -206,7 +206,7 @@ const adopted: Environment = {
   accountRoles: { dms: 'exist', openSearch: 'exist' },
 }
 
-test('row 14: a VPC, a database and a domain that are there are taken, and none is made', () => {
+test('req 14: a VPC, a database and a domain that are there are taken, and none is made', () => {
   const { templates } = synthesise(adopted)
   for (const type of [
     'AWS::EC2::VPC',

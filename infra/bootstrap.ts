@@ -49,6 +49,7 @@ export class Bootstrap extends Construct {
         DMS_USER_SECRET: this.#secret('DmsSecret', database.dmsSecret),
       } satisfies Record<SecretSetting, Secret>,
       key,
+      serves: false,
     })
     if (database.secretKeyArns.length > 0)
       this.task.definition.addToExecutionRolePolicy(

@@ -88,7 +88,9 @@ export class Network extends Construct {
       description: 'Interface endpoints of the pipeline',
       allowAllOutbound: false,
     })
-    const zones = availabilityZones.slice(0, network.kind === 'create' ? network.endpointZones : undefined)
+    const zones = network.kind === 'create' ? network.endpointZones : availabilityZones.length
+    // Not more than one a zone, as AWS has it; the subnets stand in the order of the zones.
+    const subnets = { subnets: this.vpc.selectSubnets(this.subnets).subnets.slice(0, zones) }
     for (const [name, service] of Object.entries(INTERFACE_ENDPOINTS))
       this.vpc.addInterfaceEndpoint(name, {
         service,
@@ -96,7 +98,7 @@ export class Network extends Construct {
         // Who may reach it is written in security-groups.ts, not the whole VPC.
         open: false,
         securityGroups: [group],
-        subnets: { ...this.subnets, availabilityZones: zones },
+        subnets,
       })
     return group
   }

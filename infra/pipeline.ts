@@ -153,6 +153,7 @@ export function addPipeline(app: App, environment: Environment): Stacks {
       environment: serviceSettings(known, environment.service.settings),
       secrets: {},
       key: logKey,
+      serves: true,
     }),
     subnets: network.subnets,
     group: groups.consumer,

@@ -63,7 +63,13 @@ export function tableMappings(text: string, path: string, schemas: readonly stri
       },
     })),
   ]
-  return { rules: rules.map((rule, at) => ({ 'rule-id': String(at + 1), ...rule }) as Rule) }
+  return { rules: rules.map((rule, at) => numbered(rule, String(at + 1))) }
+}
+
+/** Names of rules are letters, digits and hyphens to DMS, and each has one of its own. */
+function numbered(rule: Omit<Rule, 'rule-id'>, id: string): Rule {
+  const name = `${rule['rule-name'].replaceAll(/[^A-Za-z0-9]+/g, '-')}-${id}`
+  return { ...rule, 'rule-id': id, 'rule-name': name } as Rule
 }
 
 /** Tables that are skipped need no mapping: whatever shard their records come by, they are dropped. */

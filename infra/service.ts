@@ -45,6 +45,15 @@ const STOP_TIMEOUT = Duration.seconds(120)
 /** CloudFormation's own is three hours, in which the deploy waits. Two evaluations of the alarms fit in ten minutes with room. */
 const BAKE_TIME = Duration.minutes(10)
 
+/** Live, not ready: to replace tasks because OpenSearch is away would move every lease and mend nothing. */
+const HEALTH_CHECK = {
+  command: ['CMD', 'node', 'src/http/probe.ts'],
+  interval: Duration.seconds(10),
+  timeout: Duration.seconds(5),
+  retries: 3,
+  startPeriod: Duration.seconds(60),
+}
+
 export type Container = {
   family: string
   name: string
@@ -53,6 +62,8 @@ export type Container = {
   environment: Record<string, string>
   secrets: Record<string, Secret>
   key: IKey
+  /** Whether it answers at its port until it is stopped, or does one thing and ends. */
+  serves: boolean
 }
 
 /** A task of this project's image, hardened: the service, and what runs once beside it. */
@@ -95,15 +106,9 @@ export class Task extends Construct {
       readonlyRootFilesystem: true,
       linuxParameters,
       stopTimeout: STOP_TIMEOUT,
-      portMappings: [{ containerPort: METRICS_PORT }],
-      // Live, not ready: to replace tasks because OpenSearch is away would move every lease and mend nothing.
-      healthCheck: {
-        command: ['CMD', 'node', 'src/http/probe.ts'],
-        interval: Duration.seconds(10),
-        timeout: Duration.seconds(5),
-        retries: 3,
-        startPeriod: Duration.seconds(60),
-      },
+      ...(container.serves
+        ? { portMappings: [{ containerPort: METRICS_PORT }], healthCheck: HEALTH_CHECK }
+        : {}),
       // A log that stands still must not hold up the service.
       logging: LogDriver.awsLogs({
         streamPrefix: LOG_STREAM_PREFIX,

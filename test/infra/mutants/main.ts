@@ -1,6 +1,6 @@
 /**
- * `npm run infra:mutants`: are mistakes seen? Each of mutants.ts (in the templates) and source-mutants.ts (in a copy of the sources) is put in by
- * itself, and the tests of this folder run on it, snapshots left out. For the first kind, what cfn-lint and CDK's own validation say about it is told as
+ * `npm run infra:mutants`: are mistakes seen? Each of templates.ts and, in a copy of the project, of sources.ts is put in by
+ * itself, and the tests of infra run on it, snapshots left out. For the first kind, what cfn-lint and CDK's own validation say about it is told as
  * well; a mistake counts as seen if anybody sees it. `-- --only TEXT` takes those with TEXT in their name.
  *
  * Ends with 1 where fewer than nine in ten, or fewer than 36, were seen.
@@ -11,12 +11,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { CloudFormationValidatePlugin } from 'aws-cdk-lib'
-import { environments } from '../../infra/environments.ts'
-import { type Mutant, mutants } from './mutants.ts'
-import { type SourceMutant, sourceMutants } from './source-mutants.ts'
-import { synthesise } from './synthesised.ts'
+import { environments } from '../../../infra/environments.ts'
+import { synthesise } from '../synthesised.ts'
+import type { Mutant } from './change.ts'
+import { type SourceMutant, sourceMutants } from './sources.ts'
+import { mutants } from './templates.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
+const root = fileURLToPath(new URL('../../..', import.meta.url))
 const work = join(root, '.local/mutants')
 const cfnLint = join(root, '.local/infra-lint/bin/cfn-lint')
 
@@ -41,7 +42,12 @@ function main(): void {
   const verdicts = [
     ...mutants.filter(isWanted).map((mutant): Verdict => {
       const byTest = failingTest(root, mutant.name)
-      return told({ name: mutant.name, byTest, byValidator: found.get(mutant.name), neither: mutant.neither ?? false })
+      return told({
+        name: mutant.name,
+        byTest,
+        byValidator: found.get(mutant.name),
+        neither: mutant.neither ?? false,
+      })
     }),
     ...sourceMutants.filter(isWanted).map((mutant): Verdict => {
       const byTest = failingTest(copyWith(mutant))
@@ -53,12 +59,16 @@ function main(): void {
 
 function told(verdict: Verdict): Verdict {
   const by = verdict.byTest ?? verdict.byValidator
-  process.stdout.write(`${by === undefined ? 'MISSED' : 'seen  '} ${verdict.name}${by === undefined ? '' : `: ${by}`}\n`)
+  process.stdout.write(
+    `${by === undefined ? 'MISSED' : 'seen  '} ${verdict.name}${by === undefined ? '' : `: ${by}`}\n`,
+  )
   return verdict
 }
 
 function report(verdicts: readonly Verdict[], isPart: boolean): void {
-  const missed = verdicts.filter(({ byTest, byValidator }) => byTest === undefined && byValidator === undefined)
+  const missed = verdicts.filter(
+    ({ byTest, byValidator }) => byTest === undefined && byValidator === undefined,
+  )
   const seen = verdicts.length - missed.length
   const byTests = verdicts.filter(({ byTest }) => byTest !== undefined).length
   const byValidators = verdicts.filter(({ byValidator }) => byValidator !== undefined).length
@@ -100,9 +110,15 @@ function failingTest(project: string, mutant?: string): string | undefined {
       env: { ...process.env, ...(mutant === undefined ? {} : { INFRA_MUTANT: mutant }) },
     },
   )
-  if (!existsSync(output)) throw new Error(`the tests did not run${mutant ? ` on "${mutant}"` : ''}:\n${stderr}`)
+  if (!existsSync(output))
+    throw new Error(`the tests did not run${mutant ? ` on "${mutant}"` : ''}:\n${stderr}`)
   const { testResults } = JSON.parse(readFileSync(output, 'utf8')) as {
-    testResults: { status: string; message: string; name: string; assertionResults: { status: string; fullName: string }[] }[]
+    testResults: {
+      status: string
+      message: string
+      name: string
+      assertionResults: { status: string; fullName: string }[]
+    }[]
   }
   for (const file of testResults) {
     const failed = file.assertionResults.find(({ status }) => status === 'failed')
@@ -129,11 +145,13 @@ const COPIED = [
 function copyWith({ name, file, from, to }: SourceMutant): string {
   const copy = join(work, 'sources')
   rmSync(copy, { recursive: true, force: true })
-  for (const path of COPIED) if (existsSync(join(root, path))) cpSync(join(root, path), join(copy, path), { recursive: true })
+  for (const path of COPIED)
+    if (existsSync(join(root, path))) cpSync(join(root, path), join(copy, path), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
   const text = readFileSync(join(copy, file), 'utf8')
   const parts = text.split(from)
-  if (parts.length !== 2) throw new Error(`"${name}": its text is ${parts.length - 1} times in ${file}, expected once`)
+  if (parts.length !== 2)
+    throw new Error(`"${name}": its text is ${parts.length - 1} times in ${file}, expected once`)
   writeFileSync(join(copy, file), parts.join(to))
   return copy
 }

@@ -35,7 +35,7 @@ export function counted(resources: readonly Resource[]): Counted {
 }
 
 /** Synthesises one environment into a folder that is removed again, without validation: that is for `npm run synth`. */
-export function countedIn(environment: Environment): Counted {
+function countedIn(environment: Environment): Counted {
   const outdir = mkdtempSync(join(tmpdir(), 'cdc-cost-'))
   try {
     const app = new App({ outdir, analyticsReporting: false, builtinCloudFormationValidation: false })
@@ -59,10 +59,11 @@ type Costed = { environment: Environment; assumed: Assumed; numbers: Counted; li
 
 const whole = (usd: number) => usd.toFixed(0)
 
-export function costMarkdown(): string {
+/** @param count of an environment's templates */
+export function costMarkdown(count: (environment: Environment) => Counted): string {
   const all = Object.values(environments).map((environment): Costed => {
     const assumed = ASSUMED[environment.name]
-    const numbers = countedIn(environment)
+    const numbers = count(environment)
     return { environment, assumed, numbers, lines: costOf(environment, assumed, numbers) }
   })
   return `# What it costs
@@ -189,4 +190,4 @@ function isPrice(price: Price | Record<string, Price>): price is Price {
   return typeof price.usd === 'number'
 }
 
-if (import.meta.main) writeFileSync(new URL('COST.md', import.meta.url), costMarkdown())
+if (import.meta.main) writeFileSync(new URL('COST.md', import.meta.url), costMarkdown(countedIn))

@@ -4,6 +4,7 @@ import { App } from 'aws-cdk-lib'
 import { type Environment, type EnvironmentName, environments } from '../../infra/environments.ts'
 import { addPipeline } from '../../infra/pipeline.ts'
 import type { Stacks } from '../../infra/stacks.ts'
+import { mutated } from './mutants/put-in.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: a template is JSON of any shape, and a test that reaches for what is not there fails.
 export type Loose = any
@@ -31,7 +32,7 @@ export function synthesise(environment: Environment): { templates: Templates; st
   const templates = Object.fromEntries(
     Object.entries(stacks).map(([part, stack]) => [part, assembly.getStackByName(stack.stackName).template]),
   ) as Templates
-  return { templates, stacks }
+  return { templates: mutated(templates), stacks }
 }
 
 const made = new Map<EnvironmentName, ReturnType<typeof synthesise>>()

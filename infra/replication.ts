@@ -95,7 +95,8 @@ export class Replication extends Construct {
       tableMappings: JSON.stringify(parts.mappings),
       replicationTaskSettings: JSON.stringify(parts.settings),
     })
-    this.guarded = [instance, source, this.target, this.task]
+    // The subnets too: on the first deploy they wait for the stop's function, and so give IAM the minute it needs to know `dms-vpc-role`.
+    this.guarded = [subnetGroup, instance, source, this.target, this.task]
     this.task.node.addDependency(parts.database)
   }
 

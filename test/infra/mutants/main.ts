@@ -1,13 +1,22 @@
 /**
  * `npm run infra:mutants`: are mistakes seen? Each of templates.ts and, in a copy of the project, of sources.ts is put in by
  * itself, and the tests of infra run on it, without those that see any change (snapshots, costs). For the first kind, what cfn-lint and CDK's own validation say about it is told as
- * well; a mistake counts as seen if anybody sees it. `-- --only TEXT` takes those with TEXT in their name.
+ * well; a mistake counts as seen if anybody sees it. `-- --only PATTERN` takes those whose name it matches.
  *
  * Ends with 1 where fewer than nine in ten, or fewer than 36, were seen.
  */
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { CloudFormationValidatePlugin } from 'aws-cdk-lib'
@@ -24,6 +33,14 @@ const cfnLint = join(root, '.local/infra-lint/bin/cfn-lint')
 /** They see any change there is, and say nothing of whether it is a mistake. */
 const SHOWING_EVERYTHING = ['snapshots.test.ts', 'cost.test.ts']
 
+const TESTS = globSync('test/infra/*.test.ts', { cwd: root }).filter(
+  path => !SHOWING_EVERYTHING.includes(basename(path)),
+)
+/** The others do not look at the templates of the environments. */
+const TESTS_OF_TEMPLATES = TESTS.filter(path =>
+  readFileSync(join(root, path), 'utf8').includes("'./synthesised.ts'"),
+)
+
 const SEEN_SHARE = 0.9
 const SEEN_MIN = 36
 
@@ -31,11 +48,11 @@ type Verdict = { name: string; byTest: string | undefined; byValidator: string |
 
 function main(): void {
   const { values } = parseArgs({ options: { only: { type: 'string' } } })
-  const isWanted = ({ name }: { name: string }) => values.only === undefined || name.includes(values.only)
+  const isWanted = ({ name }: { name: string }) => values.only === undefined || RegExp(values.only).test(name)
   rmSync(work, { recursive: true, force: true })
   mkdirSync(work, { recursive: true })
 
-  const unmutated = failingTest(root)
+  const unmutated = failingTest(root, TESTS)
   if (unmutated !== undefined) {
     process.stderr.write(`Without any mistake a test fails: ${unmutated}. Mend that first.\n`)
     process.exitCode = 1
@@ -44,7 +61,7 @@ function main(): void {
   const found = validators(mutants.filter(isWanted))
   const verdicts = [
     ...mutants.filter(isWanted).map((mutant): Verdict => {
-      const byTest = failingTest(root, mutant.name)
+      const byTest = failingTest(root, TESTS_OF_TEMPLATES, mutant.name)
       return told({
         name: mutant.name,
         byTest,
@@ -53,7 +70,7 @@ function main(): void {
       })
     }),
     ...sourceMutants.filter(isWanted).map((mutant): Verdict => {
-      const byTest = failingTest(copyWith(mutant))
+      const byTest = failingTest(copyWith(mutant), TESTS)
       return told({ name: mutant.name, byTest, byValidator: undefined, neither: false })
     }),
   ]
@@ -86,7 +103,7 @@ function report(verdicts: readonly Verdict[], isPart: boolean): void {
 }
 
 /** @returns the name of a test that fails; undefined if all pass */
-function failingTest(project: string, mutant?: string): string | undefined {
+function failingTest(project: string, tests: readonly string[], mutant?: string): string | undefined {
   const output = join(work, 'tests.json')
   rmSync(output, { force: true })
   const { stderr } = spawnSync(
@@ -98,13 +115,13 @@ function failingTest(project: string, mutant?: string): string | undefined {
       'test/vitest.config.ts',
       '--project',
       'infra',
-      ...SHOWING_EVERYTHING.flatMap(file => ['--exclude', `test/infra/${file}`]),
       '--bail',
       '1',
       '--reporter',
       'json',
       '--outputFile',
       output,
+      ...tests,
     ],
     {
       cwd: project,

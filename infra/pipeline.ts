@@ -1,7 +1,7 @@
 /** The parts of one environment, in the order data flows through them; then what watches them. */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { App } from 'aws-cdk-lib'
+import { type App, CfnOutput, type Stack } from 'aws-cdk-lib'
 import { readConfig } from '../src/config.ts'
 import { acknowledge } from './acknowledged.ts'
 import { Bootstrap } from './bootstrap.ts'
@@ -174,6 +174,18 @@ export function addPipeline(app: App, environment: Environment): Stacks {
     ...(reload === undefined ? {} : { reload }),
     after: [bootstrap, service],
   })
+  tell(stacks.stream, {
+    StreamName: stream.streamName,
+    LeaseTable: table.tableName,
+    DeadLetterQueueUrl: queue.queueUrl,
+  })
+  tell(stacks.search, { SearchEndpoint: search.endpoint })
+  tell(stacks.network, { ScraperSecurityGroup: groups.scraper.securityGroupId })
   acknowledge(stacks, environment)
   return stacks
+}
+
+/** Outputs, for people and for a service that runs elsewhere. */
+function tell(stack: Stack, values: Record<string, string>): void {
+  for (const [name, value] of Object.entries(values)) new CfnOutput(stack, name, { value })
 }

@@ -47,6 +47,7 @@ export type ExistingNetwork = PrefixLists & {
   vpcId: string
   /** Private subnets, one a zone, in the order of `availabilityZones`. */
   subnetIds: readonly string[]
+  /** Of the subnets, in the same order. They have the gateway endpoints of S3 and DynamoDB. */
   routeTableIds: readonly string[]
   /** Security group of the interface endpoints that are there (kinesis-streams, sqs, secretsmanager, logs, ecr.api, ecr.dkr); left out, they are made. */
   endpointSecurityGroupId?: string

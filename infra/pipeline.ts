@@ -51,7 +51,11 @@ export function addPipeline(app: App, environment: Environment): Stacks {
   const groups = new SecurityGroups(stacks.network, 'SecurityGroups', environment, network)
 
   const sourceKey = new EncryptionKey(stacks.source, 'Key', environment, 'database, its secrets, DMS')
-  sourceKey.allowLogGroups(`/aws/rds/cluster/${names.databaseCluster}/`, names.stack('source'))
+  sourceKey.allowLogGroups(
+    `/aws/rds/cluster/${names.databaseCluster}/`,
+    names.replicationLog,
+    names.stack('source'),
+  )
   const database = new SourceDatabase(stacks.source, 'Database', environment, {
     network,
     groups,

@@ -235,6 +235,20 @@ test('req 14: a VPC, a database and a domain that are there are taken, and none 
   expect(definitions).toContain('writer.example.com')
 })
 
+test('req 14: endpoints a VPC lacks are made in it, in its own subnets', () => {
+  const { endpointSecurityGroupId: _, ...network } = adopted.network as Extract<
+    Environment['network'],
+    { kind: 'existing' }
+  >
+  const { templates } = synthesise({ ...adopted, network })
+  const made = all(templates, 'AWS::EC2::VPCEndpoint').map(({ Properties }) => Properties)
+  expect(made).toHaveLength(6)
+  for (const { SubnetIds, VpcId } of made) {
+    expect(SubnetIds).toEqual(['subnet-1', 'subnet-2'])
+    expect(VpcId).toBe('vpc-0123')
+  }
+})
+
 test('an account that has the roles of DMS and OpenSearch gets no second ones', () => {
   const { templates } = synthesise(adopted)
   expect(all(templates, 'AWS::IAM::ServiceLinkedRole')).toEqual([])

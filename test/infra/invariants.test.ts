@@ -169,6 +169,8 @@ describe.each(NAMES)('%s', name => {
         ).toBeDefined()
     }
     expect(one(templates, 'AWS::RDS::DBCluster').Properties.StorageEncrypted).toBe(true)
+    for (const { Properties } of all(templates, 'AWS::Logs::LogGroup'))
+      expect(Properties.RetentionInDays).toBeGreaterThan(0)
     for (const { Properties } of all(templates, 'AWS::KMS::Key'))
       expect(Properties.EnableKeyRotation).toBe(true)
   })

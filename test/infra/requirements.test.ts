@@ -166,6 +166,10 @@ describe('source and DMS', () => {
     expect(all(templates, 'AWS::IAM::Role').map(({ Properties }) => Properties.RoleName)).toEqual(
       expect.arrayContaining(['dms-vpc-role', 'dms-cloudwatch-logs-role']),
     )
+    const { ReplicationInstanceIdentifier } = one(templates, 'AWS::DMS::ReplicationInstance').Properties
+    expect(all(templates, 'AWS::Logs::LogGroup').map(({ Properties }) => Properties.LogGroupName)).toContain(
+      `dms-tasks-${ReplicationInstanceIdentifier}`,
+    )
   })
 })
 

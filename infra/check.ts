@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const assembly = join(root, '.local/cdk.out')
+const assembly = join(root, '.local/cdk-out')
 const venv = join(root, '.local/infra-lint')
 const requirements = join(root, 'infra/lint-requirements.txt')
 

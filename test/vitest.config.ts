@@ -48,6 +48,7 @@ export default defineConfig({
           name: 'infra',
           root,
           include: ['test/infra/**/*.test.ts'],
+          exclude: ['test/infra/*.localstack.test.ts', 'node_modules/**'],
           // One process and one set of modules for all files: the environments are synthesised once.
           isolate: false,
           fileParallelism: false,
@@ -69,7 +70,7 @@ export default defineConfig({
         test: {
           ...onParts,
           name: 'localstack',
-          include: ['test/e2e/mirror.parts.test.ts'],
+          include: ['test/e2e/mirror.parts.test.ts', 'test/infra/*.localstack.test.ts'],
           sequence: { groupOrder: 2 },
         },
       },

@@ -47,6 +47,7 @@ export type ExistingNetwork = PrefixLists & {
   vpcId: string
   /** Private subnets, one a zone, in the order of `availabilityZones`. */
   subnetIds: readonly string[]
+  /** Of the subnets, in the same order. They have the gateway endpoints of S3 and DynamoDB. */
   routeTableIds: readonly string[]
   /** Security group of the interface endpoints that are there (kinesis-streams, sqs, secretsmanager, logs, ecr.api, ecr.dkr); left out, they are made. */
   endpointSecurityGroupId?: string
@@ -54,7 +55,7 @@ export type ExistingNetwork = PrefixLists & {
 
 export type CreatedDatabase = {
   kind: 'create'
-  /** Aurora PostgreSQL, such as 16.8. */
+  /** Aurora PostgreSQL, such as 16.11. */
   version: string
   /** Such as r6g.xlarge. */
   instanceType: string
@@ -167,7 +168,7 @@ export const environments: Record<EnvironmentName, Environment> = {
     data: 'destroy',
     tableFile: 'infra/tables.yaml',
     network: { kind: 'create', cidr: '10.40.0.0/20', endpointZones: 1, prefixLists: US_EAST_1.prefixLists },
-    database: { kind: 'create', version: '16.8', instanceType: 't4g.medium', readers: 0, name: 'app' },
+    database: { kind: 'create', version: '16.11', instanceType: 't4g.medium', readers: 0, name: 'app' },
     replication: {
       instanceClass: 'dms.t3.medium',
       engineVersion: '3.6.1',
@@ -203,7 +204,7 @@ export const environments: Record<EnvironmentName, Environment> = {
     data: 'destroy',
     tableFile: 'infra/tables.yaml',
     network: { kind: 'create', cidr: '10.41.0.0/20', endpointZones: 2, prefixLists: US_EAST_1.prefixLists },
-    database: { kind: 'create', version: '16.8', instanceType: 'r6g.large', readers: 1, name: 'app' },
+    database: { kind: 'create', version: '16.11', instanceType: 'r6g.large', readers: 1, name: 'app' },
     replication: {
       instanceClass: 'dms.c6i.large',
       engineVersion: '3.6.1',
@@ -239,7 +240,7 @@ export const environments: Record<EnvironmentName, Environment> = {
     data: 'keep',
     tableFile: 'infra/tables.yaml',
     network: { kind: 'create', cidr: '10.42.0.0/20', endpointZones: 3, prefixLists: US_EAST_1.prefixLists },
-    database: { kind: 'create', version: '16.8', instanceType: 'r6g.xlarge', readers: 1, name: 'app' },
+    database: { kind: 'create', version: '16.11', instanceType: 'r6g.xlarge', readers: 1, name: 'app' },
     replication: {
       instanceClass: 'dms.r6i.large',
       engineVersion: '3.6.1',

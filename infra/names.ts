@@ -22,6 +22,7 @@ export function namesOf({ name, search, database }: Pick<Environment, 'name' | '
     dmsSecret: `cdc/dms/aurora-credentials/${name}`,
     adminSecret: `cdc/aurora/admin-credentials/${name}`,
     replicationInstance: `cdc-instance-${name}`,
+    replicationLog: `dms-tasks-cdc-instance-${name}`,
     /** Also the end of the task's ARN, and with it the dimension of its metrics: letters, digits and hyphens, at most 31. */
     replicationTask: `cdc-task-${name}`,
     sourceEndpoint: `cdc-source-${name}`,

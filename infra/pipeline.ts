@@ -1,7 +1,7 @@
 /** The parts of one environment, in the order data flows through them; then what watches them. */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { App } from 'aws-cdk-lib'
+import { type App, CfnOutput, type Stack } from 'aws-cdk-lib'
 import { readConfig } from '../src/config.ts'
 import { acknowledge } from './acknowledged.ts'
 import { Bootstrap } from './bootstrap.ts'
@@ -51,7 +51,11 @@ export function addPipeline(app: App, environment: Environment): Stacks {
   const groups = new SecurityGroups(stacks.network, 'SecurityGroups', environment, network)
 
   const sourceKey = new EncryptionKey(stacks.source, 'Key', environment, 'database, its secrets, DMS')
-  sourceKey.allowLogGroups(`/aws/rds/cluster/${names.databaseCluster}/`, names.stack('source'))
+  sourceKey.allowLogGroups(
+    `/aws/rds/cluster/${names.databaseCluster}/`,
+    names.replicationLog,
+    names.stack('source'),
+  )
   const database = new SourceDatabase(stacks.source, 'Database', environment, {
     network,
     groups,
@@ -174,6 +178,18 @@ export function addPipeline(app: App, environment: Environment): Stacks {
     ...(reload === undefined ? {} : { reload }),
     after: [bootstrap, service],
   })
+  tell(stacks.stream, {
+    StreamName: stream.streamName,
+    LeaseTable: table.tableName,
+    DeadLetterQueueUrl: queue.queueUrl,
+  })
+  tell(stacks.search, { SearchEndpoint: search.endpoint })
+  tell(stacks.network, { ScraperSecurityGroup: groups.scraper.securityGroupId })
   acknowledge(stacks, environment)
   return stacks
+}
+
+/** Outputs, for people and for a service that runs elsewhere. */
+function tell(stack: Stack, values: Record<string, string>): void {
+  for (const [name, value] of Object.entries(values)) new CfnOutput(stack, name, { value })
 }

@@ -23,8 +23,10 @@ import {
   ServicePrincipal,
 } from 'aws-cdk-lib/aws-iam'
 import type { IKey } from 'aws-cdk-lib/aws-kms'
+import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs'
 import { Construct } from 'constructs'
 import { databaseAuthorities } from './database-authorities.ts'
+import { removalOf } from './encryption-key.ts'
 import type { Environment } from './environments.ts'
 import { namesOf } from './names.ts'
 import type { Network } from './network.ts'
@@ -80,6 +82,14 @@ export class Replication extends Construct {
       preferredMaintenanceWindow: 'sun:04:00-sun:04:30',
     })
     if (environment.accountRoles.dms === 'create') this.#accountRoles(subnetGroup, instance)
+    // By the name DMS would make it under, without a key and without an end.
+    const log = new LogGroup(this, 'Log', {
+      logGroupName: names.replicationLog,
+      retention: environment.observability.logRetentionDays as RetentionDays,
+      encryptionKey: key,
+      removalPolicy: removalOf(environment),
+    })
+    instance.node.addDependency(log)
 
     const source = this.#source(environment, parts)
     this.target = this.#target(environment, parts)
@@ -95,7 +105,8 @@ export class Replication extends Construct {
       tableMappings: JSON.stringify(parts.mappings),
       replicationTaskSettings: JSON.stringify(parts.settings),
     })
-    this.guarded = [instance, source, this.target, this.task]
+    // The subnets too: on the first deploy they wait for the stop's function, and so give IAM the minute it needs to know `dms-vpc-role`.
+    this.guarded = [subnetGroup, instance, source, this.target, this.task]
     this.task.node.addDependency(parts.database)
   }
 

@@ -1,4 +1,5 @@
 /** The stream between DMS and the service. */
+import { RecordDistributionStrategy } from '@aws-sdk/client-kinesis'
 import { Duration } from 'aws-cdk-lib'
 import {
   type CfnStream,
@@ -31,8 +32,10 @@ export class ChangeStream extends Construct {
       shardLevelMetrics: [ShardLevelMetrics.ALL],
       removalPolicy: removalOf(environment),
     })
-    // The other strategy, AUTO, ignores partition keys: the order of a row's changes would be lost.
-    const stream = this.stream.node.defaultChild as CfnStream
-    stream.recordDistributionStrategy = 'USER_PARTITION_KEY'
+    if (capacity.mode === 'on-demand') {
+      // The other strategy, AUTO, ignores partition keys: the order of a row's changes would be lost. A provisioned stream knows none.
+      const stream = this.stream.node.defaultChild as CfnStream
+      stream.recordDistributionStrategy = RecordDistributionStrategy.USER_PARTITION_KEY
+    }
   }
 }

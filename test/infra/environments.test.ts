@@ -206,7 +206,7 @@ const adopted: Environment = {
   accountRoles: { dms: 'exist', openSearch: 'exist' },
 }
 
-test('row 14: a VPC, a database and a domain that are there are taken, and none is made', () => {
+test('req 14: a VPC, a database and a domain that are there are taken, and none is made', () => {
   const { templates } = synthesise(adopted)
   for (const type of [
     'AWS::EC2::VPC',
@@ -233,6 +233,20 @@ test('row 14: a VPC, a database and a domain that are there are taken, and none 
   const definitions = JSON.stringify(all(templates, 'AWS::ECS::TaskDefinition'))
   expect(definitions).toContain('https://vpc-shop-search.us-east-1.es.amazonaws.com')
   expect(definitions).toContain('writer.example.com')
+})
+
+test('req 14: endpoints a VPC lacks are made in it, in its own subnets', () => {
+  const { endpointSecurityGroupId: _, ...network } = adopted.network as Extract<
+    Environment['network'],
+    { kind: 'existing' }
+  >
+  const { templates } = synthesise({ ...adopted, network })
+  const made = all(templates, 'AWS::EC2::VPCEndpoint').map(({ Properties }) => Properties)
+  expect(made).toHaveLength(6)
+  for (const { SubnetIds, VpcId } of made) {
+    expect(SubnetIds).toEqual(['subnet-1', 'subnet-2'])
+    expect(VpcId).toBe('vpc-0123')
+  }
 })
 
 test('an account that has the roles of DMS and OpenSearch gets no second ones', () => {

@@ -85,11 +85,11 @@ describe.each(NAMES)('%s', name => {
   const run = () => policyOf(of(name).templates, names.taskRole)
   const bootstrap = () => policyOf(of(name).templates, names.bootstrapRole)
 
-  test('row 22: the task role allows the calls of the service, and no other', () => {
+  test('req 22: the task role allows the calls of the service, and no other', () => {
     expect(actionsOf(run(), /^(kinesis|dynamodb|sqs):/)).toEqual(calls())
   })
 
-  test('row 22: each statement is about one thing of its own, and has a name', () => {
+  test('req 22: each statement is about one thing of its own, and has a name', () => {
     for (const { Sid, Action, Resource } of run()) {
       expect(Sid).toMatch(/^[A-Z][A-Za-z]+$/)
       expect(Resource).toHaveLength(1)
@@ -99,7 +99,7 @@ describe.each(NAMES)('%s', name => {
     expect(actionsOf(run(), /^(?!(kinesis|dynamodb|sqs|es|kms):)/)).toEqual([])
   })
 
-  test('row 22: the key opens what the service reads and writes, only by way of the service that stores it', () => {
+  test('req 22: the key opens what the service reads and writes, only by way of the service that stores it', () => {
     const byService = Object.fromEntries(
       run()
         .filter(({ Action }) => Action.some(action => action.startsWith('kms:')))
@@ -112,7 +112,7 @@ describe.each(NAMES)('%s', name => {
     })
   })
 
-  test('row 18: of OpenSearch, run reads and bulk-writes, bootstrap puts, and neither deletes an index', () => {
+  test('req 18: of OpenSearch, run reads and bulk-writes, bootstrap puts, and neither deletes an index', () => {
     expect(actionsOf(run(), /^es:/)).toEqual(['es:ESHttpGet', 'es:ESHttpPost'])
     expect(actionsOf(bootstrap(), /^es:/)).toEqual(['es:ESHttpGet', 'es:ESHttpPut'])
     expect([...new Set([...actionsOf(run(), /^es:/), ...actionsOf(bootstrap(), /^es:/)])].sort()).toEqual(
@@ -120,7 +120,7 @@ describe.each(NAMES)('%s', name => {
     )
   })
 
-  test('row 18: the policy of the domain allows each role just that, and names no other', () => {
+  test('req 18: the policy of the domain allows each role just that, and names no other', () => {
     const [{ Properties }] = all(of(name).templates, 'AWS::OpenSearchService::Domain') as [Loose]
     const allowed = statements(Properties.AccessPolicies).map(({ Principal, Action }) => [
       JSON.stringify(Principal.AWS).match(/TaskRole|BootstrapRole/)?.[0],
@@ -132,7 +132,7 @@ describe.each(NAMES)('%s', name => {
     ])
   })
 
-  test('row 21: DMS may put records into this stream and use its key, for this account alone', () => {
+  test('req 21: DMS may put records into this stream and use its key, for this account alone', () => {
     const roles = Object.entries(of(name).templates.source.Resources).filter(([id]) =>
       id.startsWith('ReplicationStreamRole'),
     )
@@ -152,7 +152,7 @@ describe.each(NAMES)('%s', name => {
     ])
   })
 
-  test('row 25: the role DMS reads its secret with trusts the DMS of the region', () => {
+  test('req 25: the role DMS reads its secret with trusts the DMS of the region', () => {
     const roles = Object.entries(of(name).templates.source.Resources).filter(([id]) =>
       id.startsWith('ReplicationSecretRole'),
     )
@@ -161,7 +161,7 @@ describe.each(NAMES)('%s', name => {
     })
   })
 
-  test('row 30: the service can send dead letters and never take one out; the redrive role can, and nothing else', () => {
+  test('req 30: the service can send dead letters and never take one out; the redrive role can, and nothing else', () => {
     expect(actionsOf(run(), /^sqs:/)).toEqual(['sqs:GetQueueAttributes', 'sqs:SendMessage'])
     const redrive = Object.values(of(name).templates.stream.Resources)
       .filter(({ Type }) => Type === 'AWS::IAM::Policy')

@@ -136,8 +136,13 @@ describe.each(NAMES)('%s', name => {
   })
 
   test('partition keys decide the shard, so a row has an order', () => {
-    expect(one(templatesOf(name), 'AWS::Kinesis::Stream').Properties.RecordDistributionStrategy).toBe(
-      'USER_PARTITION_KEY',
+    const { StreamModeDetails, RecordDistributionStrategy } = one(
+      templatesOf(name),
+      'AWS::Kinesis::Stream',
+    ).Properties
+    // Kinesis refuses the member for a provisioned stream, which knows no other way.
+    expect(RecordDistributionStrategy).toBe(
+      StreamModeDetails.StreamMode === 'ON_DEMAND' ? 'USER_PARTITION_KEY' : undefined,
     )
   })
 
@@ -164,6 +169,8 @@ describe.each(NAMES)('%s', name => {
         ).toBeDefined()
     }
     expect(one(templates, 'AWS::RDS::DBCluster').Properties.StorageEncrypted).toBe(true)
+    for (const { Properties } of all(templates, 'AWS::Logs::LogGroup'))
+      expect(Properties.RetentionInDays).toBeGreaterThan(0)
     for (const { Properties } of all(templates, 'AWS::KMS::Key'))
       expect(Properties.EnableKeyRotation).toBe(true)
   })

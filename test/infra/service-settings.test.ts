@@ -47,7 +47,7 @@ describe.each(NAMES)('%s', name => {
     expect(tableFileOf(config).named.length).toBeGreaterThan(0)
   })
 
-  test('row 16: reading begins at the oldest record, so that none is lost before the first lease', () => {
+  test('req 16: reading begins at the oldest record, so that none is lost before the first lease', () => {
     expect(readConfig(container(name, names.service).variables).INITIAL_POSITION).toBe('TRIM_HORIZON')
   })
 

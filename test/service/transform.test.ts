@@ -3,7 +3,9 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
+import { tableFileOf } from '../../src/commands/decide-context.ts'
 import { transform } from '../../src/commands/transform.ts'
 import { tableFileSchema } from '../../src/table-file-schema.ts'
 
@@ -50,6 +52,38 @@ describe('transform', () => {
       '{"line":3,"action":"delete","table":"public.t","index":"public_t","id":"1","version":"fence.3"}',
     ])
     expect(summary).toBe('2 records: 1 index, 1 delete')
+  })
+
+  test('the table file may be given itself, zipped, in place of its path', async () => {
+    const tables = 'tables:\n  public.t: { key: [code], index: public_codes }\n'
+    const inline = `data:application/gzip;base64,${gzipSync(tables).toString('base64')}`
+    const lines = [record('insert', '{"code":"a"}')]
+    const given = {
+      ON_UNKNOWN_TABLE: 'hold',
+      INDEX_PATTERNS: ['public_*'],
+      BEFORE_IMAGE: '',
+      BEFORE_IMAGE_PREFIX: '',
+    } as const
+    const printed: string[] = []
+    await transform(
+      { ...given, INDEX_PATTERNS: [...given.INDEX_PATTERNS], TABLE_FILE: inline },
+      Readable.from(lines),
+      async line => {
+        printed.push(line)
+      },
+    )
+    expect(printed).toEqual((await transformed(lines, tables)).printed)
+    expect(printed[0]).toContain('"index":"public_codes","id":"a"')
+  })
+
+  test('a table file given itself and cut is no table file, and a mistake in one is of TABLE_FILE', () => {
+    const inline = (text: string) => `data:application/gzip;base64,${gzipSync(text).toString('base64')}`
+    expect(() => tableFileOf({ TABLE_FILE: inline('tables: {}').slice(0, -12) })).toThrow(
+      /^TABLE_FILE begins with .*not gzip in base64/,
+    )
+    expect(() => tableFileOf({ TABLE_FILE: inline('tables:\n  public.t: { key: id }') })).toThrow(
+      /^TABLE_FILE:2: tables\.public\.t\.key/,
+    )
   })
 
   test('what is not written says why: dead letter, skip, hold with its remedy', async () => {

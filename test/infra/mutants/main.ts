@@ -78,10 +78,8 @@ function main(): void {
 }
 
 function told(verdict: Verdict): Verdict {
-  const by = verdict.byTest ?? verdict.byValidator
-  process.stdout.write(
-    `${by === undefined ? 'MISSED' : 'seen  '} ${verdict.name}${by === undefined ? '' : `: ${by}`}\n`,
-  )
+  const by = [verdict.byTest, verdict.byValidator].filter(one => one !== undefined).join('; ')
+  process.stdout.write(by === '' ? `MISSED ${verdict.name}\n` : `seen   ${verdict.name}: ${by}\n`)
   return verdict
 }
 
@@ -177,6 +175,11 @@ function copyWith({ name, file, from, to }: SourceMutant): string {
 
 /** What the validators say of each mistake beyond what they say of none. @returns name of the mutant -> a finding */
 function validators(wanted: readonly Mutant[]): Map<string, string> {
+  for (const environment of Object.values(environments)) {
+    const { templates } = synthesise(environment)
+    // One that cannot be put in would fail every test, and count as seen.
+    for (const { mutate } of wanted) mutate(structuredClone(Object.values(templates)))
+  }
   const { templates } = synthesise(environments.production)
   const sound = write('sound', templates)
   const files = new Map<string, string>(sound.map(path => [path, '']))

@@ -89,12 +89,12 @@ export function acknowledged(environment: Environment): Acknowledged[] {
     [
       'Database/Cluster/Secret',
       ['AwsSolutions-SMG4'],
-      'Used by the bootstrap task alone, in a deploy. Rotating needs a function in the VPC with the rights of the master; infra/README.md says how to do it by hand.',
+      'Used by the bootstrap task alone, in a deploy. Rotating needs a function in the VPC with the rights of the master; RUNBOOK.md says how to do it by hand.',
     ],
     [
       'Database/DmsSecret',
       ['AwsSolutions-SMG4'],
-      'DMS reads it when the task starts: a rotation by itself would stop the task at its next restart. infra/README.md says how.',
+      'DMS reads it when the task starts: a rotation by itself would stop the task at its next restart. RUNBOOK.md says how.',
     ],
     [
       'Task/Definition',

@@ -40,7 +40,7 @@ export type Fault =
   /** Those refused here stay here; the rest is passed on, and the answers are joined in order. */
   | { kind: 'items'; refuse: (action: Action) => ItemRefusal | undefined }
   | { kind: 'whole'; status: number; type: string }
-  /** Applied at once, answered later. */
+  /** Applied at once, answered so long after it came (or when it is applied, if that takes longer). */
   | { kind: 'late'; ms: number }
   /** Passed on later. */
   | { kind: 'slow'; ms: number }
@@ -192,7 +192,9 @@ export async function startBulkProxy(target: string): Promise<BulkProxy> {
     )
     switch (fault?.kind) {
       case 'late':
-        await pause(fault.ms, undefined, { signal: over.signal })
+        await pause(Math.max(0, found.atMs + fault.ms - performance.now()), undefined, {
+          signal: over.signal,
+        })
         break
       case 'broken-off':
         response.writeHead(status, {

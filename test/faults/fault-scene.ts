@@ -79,6 +79,7 @@ export async function openFaultScene(name: string, env: Record<string, string> =
     [...(await scene.leases.all()).values()].map(({ leaseKey, fence }) => `${leaseKey} ${fence}`).sort()
   const fencesBefore = await fences()
   const versions = new Map<string, bigint>()
+  let hasBacklog = false
 
   async function look(isEnough: (looks: Looks) => boolean): Promise<Looks> {
     const residents = [residentBytes(await worker.samples())]
@@ -118,8 +119,9 @@ export async function openFaultScene(name: string, env: Record<string, string> =
 
   async function lookUntil(isEnough: (looks: Looks) => boolean): Promise<Looks> {
     const giveUpAtMs = performance.now() + LOOK_MS_MAX
-    // More for each shard than may be in flight, so that requests are full and reading has to stop.
-    await load.put(BACKLOG_RECORDS)
+    // At first more for each shard than may be in flight, so that requests are full and reading has to stop.
+    if (!hasBacklog) await load.put(BACKLOG_RECORDS)
+    hasBacklog = true
     const running = load.start()
     try {
       return await look(looks => {

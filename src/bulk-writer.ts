@@ -30,6 +30,7 @@ export type BulkWriterParts = {
 type Batch = {
   actions: readonly Action[]
   isAlive: () => boolean
+  isAlone: boolean
   waiting: number[]
   answers: Answer[]
   open: number
@@ -42,8 +43,9 @@ export type BulkWriter = {
    * Answers in the order of the actions. Actions of one call are of different documents. Never rejects.
    *
    * @param isAlive asked as the request is made: whether the lease still stands
+   * @param isAlone in a request of their own: it may hang, and no others are to wait for it
    */
-  write(actions: readonly Action[], isAlive: () => boolean): Promise<Answer[]>
+  write(actions: readonly Action[], isAlive: () => boolean, isAlone?: boolean): Promise<Answer[]>
   /** About as many as the documents that wait would be; asked at each scrape. */
   queuedBytes(): number
   inFlight(): number
@@ -78,6 +80,7 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
         batch.waiting = []
         continue
       }
+      if (batch.isAlone && entries.length > 0) continue
       const left: number[] = []
       for (const at of batch.waiting) {
         const action = batch.actions[at]!
@@ -91,6 +94,7 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
         }
       }
       batch.waiting = left
+      if (batch.isAlone && entries.length > 0) break
     }
     queue = queue.filter(batch => batch.waiting.length > 0)
     return { entries, body }
@@ -174,12 +178,13 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
   }
 
   return {
-    write(actions, isAlive) {
+    write(actions, isAlive, isAlone = false) {
       return new Promise(resolve => {
         if (actions.length === 0) return resolve([])
         queue.push({
           actions,
           isAlive,
+          isAlone,
           waiting: Array.from(actions.keys()),
           answers: new Array(actions.length),
           open: actions.length,

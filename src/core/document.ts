@@ -44,6 +44,7 @@ export type HoldReason =
   | 'index-without-template'
   | 'trimmed'
   | 'too-many-letters'
+  | 'unknown-answer'
 
 export type Hold = { reason: HoldReason; table: string; found: string; expected: string; remedy: string }
 

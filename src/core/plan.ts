@@ -3,7 +3,7 @@ import type { Decoded } from './change.ts'
 import { type DecideContext, type Decision, decide, type Hold } from './document.ts'
 import { type Folded, foldKept } from './keep.ts'
 import type { Letter } from './letter.ts'
-import { addLetter, addWrites, emptyPage, type Op, type Page, skip } from './page.ts'
+import { addLetter, addWrites, emptyPage, type Op, type Page, skip, unsettledWrites } from './page.ts'
 import type { StreamRecord } from './stream.ts'
 
 export type PlanOptions = {
@@ -96,6 +96,36 @@ export function plan(records: readonly StreamRecord[], from: number, options: Pl
     folded,
     hold,
     ordinal,
+  }
+}
+
+/**
+ * What is left of a plan that has to wait long: its unsettled records alone, in memory of their own, so that the page they
+ * were read in is free. The writes are the same objects, at their new places.
+ */
+export function leftOf(work: Plan): Plan {
+  const { page } = work
+  const kept = page.open.flatMap((open, record) => (open > 0 ? [record] : []))
+  const placeOf = new Map(kept.map((record, place) => [record, place]))
+  const records = kept.map(record => {
+    const { data, ...rest } = work.records[record]!
+    return { ...rest, data: new Uint8Array(data) }
+  })
+  for (const op of unsettledWrites(page)) {
+    op.record = placeOf.get(op.record)!
+    const { piece } = op.write
+    // A piece is a part of its own record.
+    if (piece) op.write = { ...op.write, piece: { ...piece, bytes: records[op.record]!.data } }
+  }
+  const of = <T>(all: readonly T[]): T[] => kept.map(record => all[record]!)
+  return {
+    ...work,
+    records,
+    decisions: of(work.decisions),
+    operations: of(work.operations),
+    committedAtMs: of(work.committedAtMs),
+    page: { ...page, newest: new Map(page.newest), open: of(page.open), outcomes: of(page.outcomes) },
+    letters: [],
   }
 }
 

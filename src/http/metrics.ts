@@ -23,13 +23,16 @@ const CONTROL_OPERATIONS = new Set([
   'column-type-change',
 ])
 
+/** What a shard answers at each scrape. */
+type Asked = { inFlight: () => number; parked: () => number; checkpointAgeSeconds: () => number }
+
 export function serviceMetrics(build: { version: string; workerId: string; stream: string }) {
   const registry = new Registry()
   const registers = [registry]
   // On every series, so that a question about one worker or stream needs no join, wherever they are collected.
   registry.setDefaultLabels({ stream: build.stream, worker: build.workerId })
   collectDefaultMetrics({ register: registry })
-  const asked = new Map<string, { inFlight: () => number; checkpointAgeSeconds: () => number }>()
+  const asked = new Map<string, Asked>()
   const heldReasons = new Map<string, string>()
 
   const buildInfo = new Gauge({
@@ -71,6 +74,15 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
     registers,
     collect() {
       for (const [shard, ask] of asked) this.set({ shard }, ask.inFlight())
+    },
+  })
+  const parked = new Gauge({
+    name: 'cdc_parked_records',
+    help: 'Records of those in flight that wait for a blocked index. No checkpoint passes the oldest of them.',
+    labelNames: SHARD_LABEL,
+    registers,
+    collect() {
+      for (const [shard, ask] of asked) this.set({ shard }, ask.parked())
     },
   })
   const tableSettled = new Counter({
@@ -191,8 +203,11 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
     bulksInFlight: () => 0,
     bulkLimit: () => 0,
     reservedBytes: () => 0,
+    parkedBytes: () => 0,
+    /** Index -> reason. */
+    blockedIndices: (): ReadonlyMap<string, string> => new Map(),
   }
-  const asks: [name: string, help: string, of: keyof typeof gauges][] = [
+  const asks: [name: string, help: string, of: Exclude<keyof typeof gauges, 'blockedIndices'>][] = [
     ['cdc_queue_bytes', 'Bytes of actions that wait for a bulk request.', 'queueBytes'],
     ['cdc_bulk_in_flight', 'Bulk requests under way.', 'bulksInFlight'],
     [
@@ -201,6 +216,11 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
       'bulkLimit',
     ],
     ['cdc_read_reserved_bytes', 'Bytes of the read budget in use.', 'reservedBytes'],
+    [
+      'cdc_parked_bytes',
+      'What the parked records take of PARKED_BYTES_MAX; near it their shards stop reading.',
+      'parkedBytes',
+    ],
   ]
   for (const [name, help, of] of asks)
     new Gauge({
@@ -211,6 +231,16 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
         this.set(gauges[of]())
       },
     })
+  new Gauge({
+    name: 'cdc_index_blocked',
+    help: '1 while OpenSearch cannot write to the index: closed, blocked, or without a shard. Its records are parked.',
+    labelNames: ['index', 'reason'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [index, reason] of gauges.blockedIndices()) this.set({ index, reason }, 1)
+    },
+  })
 
   const reads = new Counter({
     name: 'cdc_getrecords_total',
@@ -252,11 +282,7 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
         receivedBytes.inc({ shard }, bytes)
       },
       behind: (shard: string, seconds: number): void => lag.set({ shard }, seconds),
-      watch(
-        shard: string,
-        ask: { inFlight: () => number; checkpointAgeSeconds: () => number },
-        fenceOfTenure: number,
-      ): () => void {
+      watch(shard: string, ask: Asked, fenceOfTenure: number): () => void {
         asked.set(shard, ask)
         fence.set({ shard }, fenceOfTenure)
         return () => {
@@ -327,7 +353,7 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
   /** A gauge of a shard that was given up would page for ever; its counters begin anew with the next tenure. */
   function removeSeries(shard: string): void {
     removeHeld(shard)
-    for (const metric of [received, receivedBytes, inFlight, lag, checkpointAge, fence])
+    for (const metric of [received, receivedBytes, inFlight, parked, lag, checkpointAge, fence])
       metric.remove({ shard })
     for (const outcome of ['indexed', 'deleted', 'superseded', 'skipped', 'dead_lettered'])
       settled.remove({ shard, outcome })

@@ -8,7 +8,7 @@
 import { type BackoffMetrics, backOff } from './back-off.ts'
 import type { Action } from './bulk-writer.ts'
 import { type Clock, untilAborted } from './clock.ts'
-import type { Decoded } from './core/change.ts'
+import type { Decode } from './core/change.ts'
 import type { DecideContext, Hold } from './core/document.ts'
 import { fillKept } from './core/keep.ts'
 import type { Lease } from './core/lease.ts'
@@ -39,7 +39,7 @@ export type PageWriterParts = {
   documents: (places: readonly Place[]) => Promise<(string | undefined)[]>
   sendLetters: (letters: readonly SealedLetter[]) => Promise<void>
   leases: () => Promise<Lease[]>
-  decode: (bytes: Uint8Array) => Decoded
+  decode: Decode
   context: Omit<DecideContext, 'range'>
   clock: Clock
   random: () => number

@@ -10,7 +10,7 @@ import { type AttemptParts, type AttemptSettings, type AttemptSignals, attempts 
 import { backOff } from './back-off.ts'
 import type { BlockedIndices } from './blocked-indices.ts'
 import { untilAborted } from './clock.ts'
-import type { Decoded } from './core/change.ts'
+import type { Decode } from './core/change.ts'
 import type { DecideContext, Hold, HoldReason } from './core/document.ts'
 import { fillKept } from './core/keep.ts'
 import type { Place } from './core/letter.ts'
@@ -31,7 +31,7 @@ export type PageWriterParts = Omit<AttemptParts, 'metrics' | 'log'> & {
    * @throws DocumentUnreadable when it is the index that cannot be read
    */
   documents: (places: readonly Place[]) => Promise<(string | undefined)[]>
-  decode: (bytes: Uint8Array) => Decoded
+  decode: Decode
   context: Omit<DecideContext, 'range'>
   blocked: BlockedIndices
   /** What all shards of the worker may park. */
@@ -133,13 +133,11 @@ export function pageWriter(
 
   /** Counts once a batch what has become settled in it. */
   function report(work: Plan, records: readonly number[]): void {
-    const counts = new Map<string, number>()
     const ofTables = new Map<string, TableSettled>()
     let ofTable: TableSettled | undefined
     const now = clock.now()
     for (const record of records) {
       const outcome = work.page.outcomes[record]!
-      counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
       const table = tableOf(work, record) ?? 'unknown'
       const operation = work.operations[record]!
       // Mostly the same as of the record before.
@@ -152,8 +150,12 @@ export function pageWriter(
       const committedAt = work.committedAtMs[record]
       // A row of a load was committed long ago: how late it is says nothing of the service.
       const isTimed = operation !== 'load' && (outcome === 'indexed' || outcome === 'deleted')
-      if (committedAt !== undefined && isTimed) ofTable.latencies.push((now - committedAt) / 1000)
+      // By the clock of the source, which may be ahead of ours.
+      if (committedAt !== undefined && isTimed) ofTable.latencies.push(Math.max(0, now - committedAt) / 1000)
     }
+    const counts = new Map<string, number>()
+    for (const { outcome, records: count } of ofTables.values())
+      counts.set(outcome, (counts.get(outcome) ?? 0) + count)
     for (const [outcome, count] of counts) metrics.settled(shardId, outcome, count)
     for (const settledNow of ofTables.values()) {
       metrics.tableSettled(settledNow)

@@ -58,6 +58,13 @@ export function emptyPage(records: number): Page {
   }
 }
 
+/** The page turned out to have fewer records. */
+export function endAt(page: Page, records: number): void {
+  page.unsettled -= page.open.length - records
+  page.open.length = records
+  page.outcomes.length = records
+}
+
 /** Adds the writes of the next record. Records are added in shard order. */
 export function addWrites(
   page: Page,

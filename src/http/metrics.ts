@@ -2,6 +2,7 @@
 import { totalmem } from 'node:os'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { BackoffPlace } from '../core/backoff.ts'
+import { CountedHistogram } from './counted-histogram.ts'
 import { leaseMetrics } from './lease-metrics.ts'
 
 /** Beyond so many tables the rest is one: a database of thousands must not become as many series. */
@@ -91,7 +92,7 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
     labelNames: ['table', 'operation', 'outcome'],
     registers,
   })
-  const tableLatency = new Histogram({
+  const tableLatency = new CountedHistogram({
     name: 'cdc_table_commit_to_indexed_seconds',
     help: 'As cdc_commit_to_indexed_seconds, by table, in fewer steps.',
     labelNames: ['table'],
@@ -143,7 +144,7 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
     labelNames: ['shard', 'reason'],
     registers,
   })
-  const latency = new Histogram({
+  const latency = new CountedHistogram({
     name: 'cdc_commit_to_indexed_seconds',
     help: 'From commit at the source (else from when DMS built the record) to acknowledged by OpenSearch.',
     buckets: [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30, 60, 300],
@@ -304,8 +305,7 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
         const table = tableLabel(settledNow.table)
         tableSettled.inc({ table, operation, outcome }, records)
         if (latencies.length === 0) return
-        const histogram = tableLatency.labels(table)
-        for (const value of latencies) histogram.observe(Math.max(0, value))
+        tableLatency.observeAll(latencies, table)
       },
       skipped: (reason: string, records: number): void => skipped.inc({ reason }, records),
       control: (operation: string, records: number): void =>
@@ -316,9 +316,7 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
         jumps.inc()
         fence.set({ shard }, fenceOfTenure)
       },
-      latency(seconds: readonly number[]): void {
-        for (const value of seconds) latency.observe(Math.max(0, value))
-      },
+      latency: (seconds: readonly number[]): void => latency.observeAll(seconds),
       held(shard: string, reason: string | undefined): void {
         removeHeld(shard)
         if (reason) {

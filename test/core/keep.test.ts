@@ -63,7 +63,7 @@ function planned(
   )
   const versionOf = versionsOf(500)
   return plan(records, given.from ?? 0, {
-    decode,
+    decode: bytes => decode(bytes),
     context,
     recordBytesMax: 1_000_000,
     keptMax: given.keptMax ?? 100,

@@ -358,22 +358,28 @@ describe('a master user', () => {
     )
   })
 
-  test('who may not create users is told whom it takes; nothing is left half done', async () => {
-    const weak = `boot_weak_${run}`
-    const reader = `boot_never_${run}`
-    await asSuper(client => client.query(`CREATE ROLE ${weak} LOGIN`))
-    onTestFinished(() => asSuper(async client => void (await client.query(`DROP ROLE ${weak}`))))
-    const env = { SOURCE_DATABASE_USER: weak, DMS_USER: reader, DMS_USER_PASSWORD: 'hidden-never' }
-    const { code, last } = await bootstrap({ env })
-    expect(code).toBe(3)
-    expect(last).toMatch(
-      /does not let boot_weak_\w+ create the user boot_never_\w+: .*expected a member of rds_superuser/,
-    )
-    await asSuper(async client => {
-      const { rows } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [reader])
-      expect(rows).toEqual([])
-    })
-  })
+  test.each([
+    ['', 'create the user'],
+    // The user is made by then, in a transaction that is given up.
+    ['CREATEROLE', 'give'],
+  ])(
+    'with no right but "%s" is told what it may not, and whom it takes; nothing is left half done',
+    async (right, refused) => {
+      const weak = `boot_weak_${run}`
+      const reader = `boot_never_${run}`
+      await asSuper(client => client.query(`CREATE ROLE ${weak} LOGIN ${right}`))
+      onTestFinished(() => asSuper(async client => void (await client.query(`DROP ROLE ${weak}`))))
+      const env = { SOURCE_DATABASE_USER: weak, DMS_USER: reader, DMS_USER_PASSWORD: 'hidden-never' }
+      const { code, last } = await bootstrap({ env })
+      expect(code).toBe(3)
+      expect(last).toMatch(`does not let ${weak} ${refused} ${reader}`)
+      expect(last).toMatch(/\(42501\): expected a member of rds_superuser/)
+      await asSuper(async client => {
+        const { rows } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [reader])
+        expect(rows).toEqual([])
+      })
+    },
+  )
 })
 
 test('--help says what it does, by which settings, and the exit codes', async () => {

@@ -4,10 +4,12 @@
  */
 import { randomUUID } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
 import { attachParts } from '../../docker/local/parts.ts'
+import { freePorts } from '../../docker/local/ports.ts'
 import { ask } from './documents.ts'
 
 const { instance, endpoints, instanceDir } = inject('parts')
@@ -105,7 +107,9 @@ const SKIP_AUDIT = `shop.audit_*: { mode: skip }`
 const ITEMS = `shop.items: { key: [order_id, line] }`
 
 let runs = 0
-async function bootstrap(given: { tables?: string[]; env?: Record<string, string> } = {}) {
+async function bootstrap(
+  given: { tables?: string[]; env?: Record<string, string>; onLine?: (line: string) => void } = {},
+) {
   const tableFile = join(instanceDir, `bootstrap-${++runs}.yaml`)
   writeFileSync(
     tableFile,
@@ -129,7 +133,10 @@ async function bootstrap(given: { tables?: string[]; env?: Record<string, string
     ...given.env,
   })
   const lines: string[] = []
-  child.onLine(line => lines.push(line))
+  child.onLine(line => {
+    lines.push(line)
+    given.onLine?.(line)
+  })
   const { code } = await child.exited
   expect(lines.join('\n')).not.toContain('hidden')
   return { code, lines, last: lines.at(-1)! }
@@ -380,6 +387,25 @@ describe('a master user', () => {
       })
     },
   )
+})
+
+test('a database that is away is waited for', async () => {
+  const [awayPort] = await freePorts(1)
+  const front = createServer(socket => {
+    const onward = connect({ host, port: Number(port) })
+    for (const end of [socket, onward]) end.on('error', () => onward.destroy())
+    socket.pipe(onward).pipe(socket)
+  })
+  onTestFinished(() => void front.close())
+  const { code, lines } = await bootstrap({
+    env: { SOURCE_DATABASE_PORT: String(awayPort) },
+    onLine: line => {
+      if (line.includes('does not answer yet') && !front.listening) front.listen(awayPort, '127.0.0.1')
+    },
+  })
+  expect(code).toBe(0)
+  expect(lines[0]).toContain(`source database at ${host}:${awayPort} does not answer yet`)
+  expect(lines).toContainEqual(expect.stringMatching(/has signed in and made a slot/))
 })
 
 test('--help says what it does, by which settings, and the exit codes', async () => {

@@ -116,6 +116,12 @@ export const settings = {
     'auto',
     'Of requests and answers. `auto`: `gzip`, but `none` to this machine.',
   ),
+  OPENSEARCH_BACKEND_ROLE: shaped(
+    '',
+    /^(?!arn:)\S.*$|^arn:aws[a-z-]*:iam::\d{12}:role\/\S+$/,
+    'the ARN of an IAM role, such as arn:aws:iam::123456789012:role/cdc-task (not one of STS)',
+    'What `run` is to fine-grained access control, as a rule the ARN of its task role: `bootstrap` makes a role with what `run` needs and maps it. Empty: it does not.',
+  ),
   TABLE_FILE: text(
     '',
     'YAML or JSON file with key, index, column types and more of each table (`--print-schema`). Without it: key `id`, index `{schema}_{table}`, values as they came.',
@@ -138,6 +144,44 @@ export const settings = {
   BEFORE_IMAGE_PREFIX: text(
     'BI_',
     'What `add-before-image-columns` of DMS puts before the names of columns; such columns are not written. Empty: none.',
+  ),
+  SOURCE_DATABASE_HOST: text(
+    '',
+    'Writer of the source database, which `bootstrap` checks and prepares for DMS. Empty, also in SOURCE_DATABASE_SECRET: it does not. Always TLS with a verified certificate, but to this machine without SOURCE_DATABASE_CA.',
+  ),
+  SOURCE_DATABASE_PORT: whole(
+    0,
+    '',
+    { min: 0, max: 65_535 },
+    'Its port; 0: that of SOURCE_DATABASE_SECRET, else 5432.',
+  ),
+  SOURCE_DATABASE_NAME: text('', 'The database in it that DMS reads.'),
+  SOURCE_DATABASE_USER: text(
+    '',
+    'User who may create roles and grant what DMS needs: the master user of Aurora.',
+  ),
+  SOURCE_DATABASE_PASSWORD: text('', 'Its password. Never logged.'),
+  SOURCE_DATABASE_SECRET: text(
+    '',
+    'JSON of a secret with `host`, `port`, `dbname`, `username` and `password`, as Secrets Manager has it; the five settings above come before its members. Never logged.',
+  ),
+  SOURCE_DATABASE_CA: text(
+    '',
+    "PEM of the certificate authorities to trust in place of the system's, or the file it is in. Aurora needs the bundle of its region here, or in NODE_EXTRA_CA_CERTS.",
+  ),
+  SOURCE_SCHEMAS: list('public', 'Schemas whose tables DMS reads, comma-separated.'),
+  DMS_USER: text(
+    '',
+    'Database user of DMS, which `bootstrap` creates or updates. Empty, also in DMS_USER_SECRET: it only checks.',
+  ),
+  DMS_USER_PASSWORD: text('', 'Its password. Never logged, and not sent to the database in the clear.'),
+  DMS_USER_SECRET: text(
+    '',
+    'JSON of a secret with its `username` and `password`; the two settings above come before. Never logged.',
+  ),
+  DMS_HEARTBEAT_SCHEMA: text(
+    'dms_heartbeat',
+    'Schema made for the table of the heartbeat of DMS: HeartbeatSchema of its source endpoint.',
   ),
   INITIAL_POSITION: oneOf(
     ['TRIM_HORIZON', 'LATEST'],

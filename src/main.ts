@@ -2,10 +2,10 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { pino, stdSerializers } from 'pino'
-import { bootstrap } from './commands/bootstrap.ts'
+import { BOOTSTRAP_HELP, BOOTSTRAP_SETTINGS, bootstrap } from './commands/bootstrap.ts'
 import { run } from './commands/run.ts'
 import { TRANSFORM_HELP, TRANSFORM_SETTINGS, transform } from './commands/transform.ts'
-import { type Config, readConfig, settingsHelp, settingsTable } from './config.ts'
+import { readConfig, settingsHelp, settingsTable } from './config.ts'
 import { ConfigError, OutsideError } from './errors.ts'
 import { tableFileSchema } from './table-file-schema.ts'
 
@@ -15,7 +15,7 @@ usage: node src/main.ts [command] [--help]
        node src/main.ts --print-schema
 
   run        read the stream and write the indices until SIGTERM (default)
-  bootstrap  put the index template; once before the first run, and after a change of the INDEX_ settings
+  bootstrap  make the source database ready for DMS and OpenSearch for run; before the first run, and after a change of its settings
   transform  read records from standard input and print what would be written, to try a table file
   settings   print the table of settings as Markdown
 
@@ -26,6 +26,8 @@ exit codes: 0 done, 1 a fault in the program, 2 settings or usage, 3 something o
 settings (environment variables; AWS region, credentials and endpoints by the AWS SDK's own):
 ${settingsHelp()}
 `
+
+const HELP_OF: Readonly<Record<string, string>> = { bootstrap: BOOTSTRAP_HELP, transform: TRANSFORM_HELP }
 
 const COMMANDS = ['run', 'bootstrap', 'transform', 'settings'] as const
 
@@ -47,7 +49,7 @@ function stopSignals() {
 
 async function main(args: readonly string[]): Promise<void> {
   if (args.includes('--help') || args.includes('-h')) {
-    process.stdout.write(args[0] === 'transform' ? TRANSFORM_HELP : HELP)
+    process.stdout.write(HELP_OF[args[0] ?? ''] ?? HELP)
     return
   }
   if (args.length === 1 && args[0] === '--print-schema') {
@@ -71,13 +73,17 @@ async function main(args: readonly string[]): Promise<void> {
     process.stderr.write(`${summary}\n`)
     return
   }
-  const config: Config = readConfig(process.env)
   // All lines through one stream, so that none is written into the middle of another.
   const output = pino.destination({ dest: process.stdout.fd, sync: true })
-  const log = pino({ level: config.LOG_LEVEL, serializers: { err: withoutValues } }, output)
-  const signals = stopSignals()
-  if (command === 'bootstrap') await bootstrap(config, log, signals.drain)
-  else await run(config, log, version(), signals, line => void output.write(`${line}\n`))
+  const print = (line: string) => void output.write(`${line}\n`)
+  const logFrom = (level: string) => pino({ level, serializers: { err: withoutValues } }, output)
+  if (command === 'bootstrap') {
+    const config = readConfig(process.env, BOOTSTRAP_SETTINGS)
+    await bootstrap(config, { log: logFrom(config.LOG_LEVEL), stop: stopSignals().drain, print })
+    return
+  }
+  const config = readConfig(process.env)
+  await run(config, logFrom(config.LOG_LEVEL), version(), stopSignals(), print)
 }
 
 /** Waits where the reader is slower. */

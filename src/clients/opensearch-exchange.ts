@@ -12,6 +12,7 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { promisify } from 'node:util'
 import { constants, gunzip, gzip, inflate } from 'node:zlib'
+import { certificateFault } from './certificate-fault.ts'
 import { type Authentication, authenticator } from './opensearch-auth.ts'
 
 export type ExchangeOptions = {
@@ -68,23 +69,6 @@ export class ExchangeError extends Error {
     this.mayHaveLanded = given.mayHaveLanded
   }
 }
-
-/** What OpenSSL and Node say of a certificate that nobody we trust has signed. */
-const UNTRUSTED = new Set([
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'CERT_SIGNATURE_FAILURE',
-  'CERT_UNTRUSTED',
-])
-const UNFIT = new Set([
-  'CERT_HAS_EXPIRED',
-  'CERT_NOT_YET_VALID',
-  'CERT_REVOKED',
-  'ERR_TLS_CERT_ALTNAME_INVALID',
-])
 
 const gzipped = promisify(gzip)
 const decoders: Record<string, (body: Buffer) => Promise<Buffer>> = {
@@ -244,7 +228,8 @@ export function openSearchExchange(options: ExchangeOptions): Exchange {
     }
     if (attempt.stage === 'decode')
       return exchangeError('the answer cannot be decompressed', 'malformed-answer', attempt, cause)
-    if (UNTRUSTED.has(code)) {
+    const fault = certificateFault(code)
+    if (fault === 'untrusted') {
       const expected = authorities
         ? `expected one signed by an authority in OPENSEARCH_CA_FILE (${authorities.file})`
         : 'name the PEM file of its authority in OPENSEARCH_CA_FILE'
@@ -255,7 +240,7 @@ export function openSearchExchange(options: ExchangeOptions): Exchange {
         cause,
       )
     }
-    if (UNFIT.has(code))
+    if (fault === 'unfit')
       return exchangeError(
         `the certificate of ${base.origin} does not fit (${code}): expected one for ${base.hostname} and for today`,
         'certificate',

@@ -1,7 +1,8 @@
-/** OpenSearch: sends bulk requests, reads documents, puts and reads the template. One attempt a call; the caller retries. */
+/** OpenSearch: sends bulk requests, reads documents, puts and reads the template and the role. One attempt a call; the caller retries. */
 import type { Place } from '../core/letter.ts'
 import { sourcesOf } from '../core/multi-get.ts'
 import type { BulkAnswer, Item } from '../core/outcome.ts'
+import type { RoleMapping, SecurityRole } from '../core/security-role.ts'
 import {
   indexTemplate,
   requiredSettings,
@@ -155,6 +156,47 @@ export function openSearch(options: OpenSearchOptions) {
     })
   }
 
+  /** @returns the role as it is stored; undefined when there is none */
+  async function securityRole(name: string): Promise<unknown> {
+    return (await security('read the role', { method: 'GET', path: `/roles/${escaped(name)}` }))[name]
+  }
+
+  async function putSecurityRole(name: string, role: SecurityRole): Promise<void> {
+    const request = { method: 'PUT', path: `/roles/${escaped(name)}`, body: json(role) } as const
+    await security('put the role', request)
+  }
+
+  /** @returns who is mapped to the role; undefined when nobody ever was */
+  async function roleMapping(name: string): Promise<RoleMapping | undefined> {
+    const answer = await security('read the role mapping', {
+      method: 'GET',
+      path: `/rolesmapping/${escaped(name)}`,
+    })
+    return answer[name] as RoleMapping | undefined
+  }
+
+  async function putRoleMapping(name: string, mapping: RoleMapping): Promise<void> {
+    const request = { method: 'PUT', path: `/rolesmapping/${escaped(name)}`, body: json(mapping) } as const
+    await security('put the role mapping', request)
+  }
+
+  /** A request to the security plugin. @returns what it answers; without the member asked for when there is none */
+  async function security(what: string, request: HttpRequest): Promise<Record<string, unknown>> {
+    try {
+      return (await setUp(
+        `${what} of fine-grained access control`,
+        { ...request, path: `/_plugins/_security/api${request.path}` },
+        { mayBeMissing: request.method === 'GET' },
+      )) as Record<string, unknown>
+    } catch (cause) {
+      if (!(cause instanceof OutsideError && cause.message.includes('no handler found'))) throw cause
+      throw new OutsideError(
+        `OpenSearch at ${options.url} has no fine-grained access control: switch it on, or unset OPENSEARCH_BACKEND_ROLE`,
+        { cause },
+      )
+    }
+  }
+
   /**
    * A request that may be sent twice with the same effect.
    *
@@ -203,6 +245,10 @@ export function openSearch(options: OpenSearchOptions) {
     putTemplate,
     faults,
     mendIndices,
+    securityRole,
+    putSecurityRole,
+    roleMapping,
+    putRoleMapping,
     /** Ends every connection at once, so that nothing written before a long pause leaves after it. */
     destroySockets: exchange.destroySockets,
     close: exchange.destroySockets,

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Config } from '../config.ts'
 import type { DecideContext } from '../core/document.ts'
 import { ConfigError } from '../errors.ts'
-import { noTableFile, parseTableFile } from '../table-file.ts'
+import { noTableFile, parseTableFile, type TableFile } from '../table-file.ts'
 import { decideContext } from '../tables.ts'
 
 type Named = Pick<
@@ -14,12 +14,17 @@ type Named = Pick<
 /** @throws ConfigError when the table file cannot be read or has mistakes */
 export function contextOf(config: Named): Omit<DecideContext, 'range'> {
   return decideContext({
-    file: config.TABLE_FILE === '' ? noTableFile : parseTableFile(read(config.TABLE_FILE), config.TABLE_FILE),
+    file: tableFileOf(config),
     indexPatterns: config.INDEX_PATTERNS,
     onUnknownTable: config.ON_UNKNOWN_TABLE,
     beforeImage: config.BEFORE_IMAGE,
     beforeImagePrefix: config.BEFORE_IMAGE_PREFIX,
   })
+}
+
+/** @throws ConfigError when the table file cannot be read or has mistakes */
+export function tableFileOf({ TABLE_FILE: path }: Pick<Config, 'TABLE_FILE'>): TableFile {
+  return path === '' ? noTableFile : parseTableFile(read(path), path)
 }
 
 function read(path: string): string {

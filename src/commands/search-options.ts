@@ -1,12 +1,11 @@
 /** The settings -> how OpenSearch is reached: who we are to it, whom we trust, whether to compress. For `run` and `bootstrap`. */
-import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { OpenSearchOptions } from '../clients/opensearch.ts'
 import type { Authentication } from '../clients/opensearch-auth.ts'
 import type { RequestFailure } from '../clients/opensearch-exchange.ts'
 import type { Config } from '../config.ts'
 import { ConfigError } from '../errors.ts'
+import { authoritiesInFile } from './certificates.ts'
 
 type Named = Pick<
   Config,
@@ -25,13 +24,13 @@ const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
 const AWS_HOST = /\.(?<region>[a-z0-9-]+)\.(?<service>es|aoss)\.amazonaws\.com(?:\.cn)?$/
 /** Domains with an address of both kinds: `search-name-id.aos.eu-central-1.on.aws`. */
 const DUAL_STACK_HOST = /\.aos\.(?<region>[a-z0-9-]+)\.on\.aws$/
-const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g
 
 /** @throws ConfigError that names every mistake in the settings of OpenSearch taken together */
 export function searchOptions(config: Named, log: Logger): OpenSearchOptions {
   const faults: string[] = []
   const authentication = authenticationOf(config, faults)
-  const authorities = authoritiesOf(config, faults)
+  const file = config.OPENSEARCH_CA_FILE
+  const pem = authoritiesInFile('OPENSEARCH_CA_FILE', file, faults)
   if (faults.length > 0) throw new ConfigError(faults.join('\n'))
   const compression =
     config.OPENSEARCH_COMPRESSION === 'auto'
@@ -43,7 +42,7 @@ export function searchOptions(config: Named, log: Logger): OpenSearchOptions {
     url: config.OPENSEARCH_URL,
     authentication,
     compression,
-    ...(authorities ? { authorities } : {}),
+    ...(pem === undefined ? {} : { authorities: { pem, file } }),
     onFailure: failure => logFailure(log, failure),
   }
 }
@@ -88,25 +87,4 @@ function authenticationOf(config: Named, faults: string[]): Authentication {
   const named = host?.service === 'aoss' ? 'aoss' : 'es'
   const service = config.OPENSEARCH_AWS_SERVICE === 'auto' ? named : config.OPENSEARCH_AWS_SERVICE
   return { kind, service, region }
-}
-
-function authoritiesOf(
-  { OPENSEARCH_CA_FILE: file }: Named,
-  faults: string[],
-): OpenSearchOptions['authorities'] {
-  if (file === '') return undefined
-  try {
-    const pem = readFileSync(file, 'utf8')
-    const certificates = pem.match(PEM_CERTIFICATE) ?? []
-    for (const certificate of certificates) new X509Certificate(certificate)
-    if (certificates.length > 0) return { pem, file }
-    faults.push(
-      `OPENSEARCH_CA_FILE is ${file}, which holds no certificate: expected PEM (-----BEGIN CERTIFICATE-----)`,
-    )
-  } catch (cause) {
-    faults.push(
-      `OPENSEARCH_CA_FILE is ${file}, which cannot be read as certificates: ${(cause as Error).message}`,
-    )
-  }
-  return undefined
 }

@@ -82,6 +82,6 @@ async function bootstrap(parts: Parts): Promise<void> {
     [process.execPath, 'src/main.ts', 'bootstrap'],
     serviceEnv(parts, { ...names, queueUrl }),
   )
-  await child.line(line => line.includes('"index template put"'), BOOTSTRAP_MS)
+  await child.line(line => line.startsWith('OpenSearch: index template'), BOOTSTRAP_MS)
   await child.exited
 }

@@ -1,17 +1,15 @@
 /** Whom we trust: certificates made here by `openssl`, for 127.0.0.1, by an authority no system knows. */
-import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type OpenSearchOptions, openSearch } from '../../src/clients/opensearch.ts'
 import type { RequestFailure } from '../../src/clients/opensearch-exchange.ts'
+import { certify, FOR_THIS_MACHINE } from '../certify.ts'
 
-const run = promisify(execFile)
 const BULK = '{"delete":{"_index":"i","_id":"1"}}\n'
 const NOT_SENT = { kind: 'failed', reason: 'connection', mayHaveLanded: false }
 const TEMPLATE = { patterns: ['a'], shards: 1, replicas: 0 }
@@ -19,31 +17,18 @@ const TEMPLATE = { patterns: ['a'], shards: 1, replicas: 0 }
 let directory: string
 const pem: Record<string, string> = {}
 
-/** `name.pem` and `name.key`, signed by `signer`, or by itself. */
-async function certify(name: string, signer: string | undefined, ...extra: string[]): Promise<void> {
-  const by = signer ? ['-CA', `${signer}.pem`, '-CAkey', `${signer}.key`] : []
-  const key = [
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:prime256v1',
-    '-noenc',
-    '-keyout',
-    `${name}.key`,
-  ]
-  const args = ['req', '-x509', '-subj', `/CN=${name}`, ...key, '-out', `${name}.pem`, ...by, ...extra]
-  await run('openssl', args, { cwd: directory })
-  pem[name] = await readFile(join(directory, `${name}.pem`), 'utf8')
-  pem[`${name}.key`] = await readFile(join(directory, `${name}.key`), 'utf8')
+async function certified(name: string, signer: string | undefined, ...extra: string[]): Promise<void> {
+  const { certificate, key } = await certify(directory, name, signer, ...extra)
+  pem[name] = certificate
+  pem[`${name}.key`] = key
 }
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'opensearch-tls-'))
-  const server = ['-addext', 'subjectAltName=IP:127.0.0.1', '-addext', 'basicConstraints=critical,CA:FALSE']
-  await certify('authority', undefined)
-  await certify('another', undefined)
-  await certify('server', 'authority', ...server)
-  await certify('alone', undefined, ...server)
+  await certified('authority', undefined)
+  await certified('another', undefined)
+  await certified('server', 'authority', ...FOR_THIS_MACHINE)
+  await certified('alone', undefined, ...FOR_THIS_MACHINE)
 })
 afterAll(() => rm(directory, { recursive: true }))
 

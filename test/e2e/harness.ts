@@ -177,7 +177,7 @@ export async function createScene(
 
   async function bootstrap(): Promise<void> {
     const child = spawn('bootstrap', [process.execPath, 'src/main.ts', 'bootstrap'], env)
-    await child.line(line => line.includes('"index template put"'), BOOTSTRAP_MS)
+    await child.line(line => line.startsWith('OpenSearch: index template'), BOOTSTRAP_MS)
     expect(await child.exited).toEqual({ code: 0, signal: null })
     isBootstrapped = true
   }

@@ -7,12 +7,9 @@
  *
  * A request refused as a whole is cut in two until the action at fault stands alone, so that one bad record never
  * fails the others.
- *
- * Bodies are written into buffers that are used over and over: to join the texts of thousands of actions and encode them
- * anew costs more than all else here.
  */
-import { actionLine } from './core/batch.ts'
-import type { Piece, Write } from './core/document.ts'
+import { type RequestBody, requestBody } from './bulk-body.ts'
+import type { Write } from './core/document.ts'
 import { concurrencyLimit, type RequestOutcome } from './core/limit.ts'
 import type { Answer, BulkAnswer, Item } from './core/outcome.ts'
 
@@ -26,24 +23,34 @@ export type BulkWriterParts = {
   onRequest: (request: { outcome: string; seconds: number; actions: number; bytes: number }) => void
 }
 
-/** The actions of one call; `waiting` are those not sent yet, as indexes. */
+/** The actions of one call: those from `next` on are not sent yet, nor the ones passed over, as indexes. */
 type Batch = {
   actions: readonly Action[]
   isAlive: () => boolean
-  waiting: number[]
+  isAlone: boolean
+  next: number
+  passedOver: number[]
   answers: Answer[]
   open: number
   resolve: (answers: Answer[]) => void
 }
-type Entry = { batch: Batch; at: number }
+/** Actions of one batch in a request, as indexes. */
+type Part = { batch: Batch; ats: number[] }
+
+/**
+ * What is in flight of an index. Documents are told apart only while several calls have some of it, since those of one call
+ * are different: to note each cost a tenth of a record.
+ */
+type IndexInFlight = { batch: Batch; actions: number; keys: Set<string> | undefined }
 
 export type BulkWriter = {
   /**
    * Answers in the order of the actions. Actions of one call are of different documents. Never rejects.
    *
    * @param isAlive asked as the request is made: whether the lease still stands
+   * @param isAlone in a request of their own: it may hang, and no others are to wait for it
    */
-  write(actions: readonly Action[], isAlive: () => boolean): Promise<Answer[]>
+  write(actions: readonly Action[], isAlive: () => boolean, isAlone?: boolean): Promise<Answer[]>
   /** About as many as the documents that wait would be; asked at each scrape. */
   queuedBytes(): number
   inFlight(): number
@@ -54,68 +61,123 @@ export type BulkWriter = {
 export function bulkWriter(parts: BulkWriterParts): BulkWriter {
   const { limits } = parts
   let queue: Batch[] = []
-  const documentsInFlight = new Set<string>()
+  const inFlight = new Map<string, IndexInFlight>()
+  /** All that is counted in `inFlight`. */
+  const sent = new Set<Part>()
+  const resets = resetCounts()
   const freeBodies: Buffer[] = []
   const limit = concurrencyLimit({ max: limits.inFlightMax })
   let requestsInFlight = 0
 
   const allowed = () => Math.min(limits.inFlightMax, Math.max(IN_FLIGHT_LEAST, limit.current()))
 
-  function answer({ batch, at }: Entry, given: Answer): void {
-    batch.answers[at] = given
-    if (--batch.open === 0) batch.resolve(batch.answers)
+  function answer({ batch, ats }: Part, given: (n: number) => Answer): void {
+    for (let n = 0; n < ats.length; n++) batch.answers[ats[n]!] = given(n)
+    batch.open -= ats.length
+    if (batch.open === 0) batch.resolve(batch.answers)
+  }
+
+  /** Whether another call has the document in flight, perhaps in the request that is being made. */
+  function isBusy(batch: Batch, { key, write }: Action, request: readonly Part[]): boolean {
+    const found = inFlight.get(write.index)
+    if (!found) return false
+    if (!found.keys) {
+      if (found.batch === batch) return false
+      found.keys = new Set()
+      for (const part of [...sent, ...request])
+        for (const at of part.ats) {
+          const action = part.batch.actions[at]!
+          if (action.write.index === write.index) found.keys.add(action.key)
+        }
+    }
+    return found.keys.has(key)
+  }
+
+  function enter(batch: Batch, { key, write }: Action): void {
+    const found = inFlight.get(write.index)
+    if (!found) inFlight.set(write.index, { batch, actions: 1, keys: undefined })
+    else {
+      found.actions++
+      found.keys?.add(key)
+    }
+  }
+
+  /** Answers what was in flight; before that it is so no more, for an answer may bring the next write of a document. */
+  function end(part: Part, given: (n: number) => Answer): void {
+    const { batch, ats } = part
+    sent.delete(part)
+    for (const at of ats) {
+      const { key, write } = batch.actions[at]!
+      const found = inFlight.get(write.index)!
+      found.keys?.delete(key)
+      if (--found.actions === 0) inFlight.delete(write.index)
+    }
+    answer(part, given)
   }
 
   /** Takes from the queue, in order, what fits one request. */
-  function nextRequest(): { entries: Entry[]; body: RequestBody } {
+  function nextRequest(): { parts: Part[]; body: RequestBody } {
     const body = requestBody(freeBodies.pop() ?? Buffer.allocUnsafeSlow(limits.bytesMax), limits.bytesMax)
-    const entries: Entry[] = []
+    const request: Part[] = []
+    let count = 0
     let isFull = false
     for (const batch of queue) {
       if (isFull) break
+      const part: Part = { batch, ats: [] }
+      const tried = batch.passedOver
+      batch.passedOver = []
       if (!batch.isAlive()) {
-        for (const at of batch.waiting) answer({ batch, at }, FENCED)
-        batch.waiting = []
+        while (batch.next < batch.actions.length) tried.push(batch.next++)
+        answer({ batch, ats: tried }, () => FENCED)
         continue
       }
-      const left: number[] = []
-      for (const at of batch.waiting) {
+      if (batch.isAlone && count > 0) {
+        batch.passedOver = tried
+        continue
+      }
+      request.push(part)
+      const take = (at: number): void => {
         const action = batch.actions[at]!
-        if (isFull || documentsInFlight.has(action.key)) left.push(at)
-        else if (entries.length === limits.actionsMax || !body.add(action)) {
+        if (isFull || isBusy(batch, action, request)) batch.passedOver.push(at)
+        else if (count === limits.actionsMax || !body.add(action)) {
           isFull = true
-          left.push(at)
+          batch.passedOver.push(at)
         } else {
-          documentsInFlight.add(action.key)
-          entries.push({ batch, at })
+          enter(batch, action)
+          part.ats.push(at)
+          count++
         }
       }
-      batch.waiting = left
+      for (const at of tried) take(at)
+      while (!isFull && batch.next < batch.actions.length) take(batch.next++)
+      if (part.ats.length === 0) request.pop()
+      if (batch.isAlone && count > 0) break
     }
-    queue = queue.filter(batch => batch.waiting.length > 0)
-    return { entries, body }
+    queue = queue.filter(({ next, actions, passedOver }) => next < actions.length || passedOver.length > 0)
+    return { parts: request, body }
   }
 
   function pump(): void {
     while (requestsInFlight < allowed() && queue.length > 0) {
-      const { entries, body } = nextRequest()
-      if (entries.length === 0) {
+      const { parts: request, body } = nextRequest()
+      if (request.length === 0) {
         freeBodies.push(body.buffer())
         return
       }
       requestsInFlight++
-      void send(entries, body).then(() => {
+      for (const part of request) sent.add(part)
+      void send(request, body).then(() => {
         requestsInFlight--
-        for (const { batch, at } of entries) documentsInFlight.delete(batch.actions[at]!.key)
         pump()
       })
     }
   }
 
-  async function send(entries: readonly Entry[], body: RequestBody): Promise<void> {
+  async function send(request: readonly Part[], body: RequestBody): Promise<void> {
     const startedAtMs = parts.monotonic()
     const text = body.text()
-    const size = Math.max(text.length / limits.bytesMax, entries.length / limits.actionsMax)
+    const count = countOf(request)
+    const size = Math.max(text.length / limits.bytesMax, count / limits.actionsMax)
     const ended = limit.started({ size, nowMs: startedAtMs })
     const given = await parts.bulk(text)
     ended(loadOf(given), parts.monotonic())
@@ -125,16 +187,29 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
       parts.onRequest({
         outcome,
         seconds: (parts.monotonic() - startedAtMs) / 1000,
-        actions: entries.length,
+        actions: count,
         bytes: text.length,
       })
     const all = (same: Answer) => {
-      for (const entry of entries) answer(entry, same)
+      for (const part of request) end(part, () => same)
     }
+    const inTwo = async (whole: readonly Part[]) => {
+      const [first, second] = halves(whole)
+      for (const part of [...request, ...whole]) sent.delete(part)
+      for (const part of [...first, ...second]) sent.add(part)
+      await sendAgain(first)
+      await sendAgain(second)
+    }
+    const isReset = given.kind === 'failed' && given.reason === 'connection' && given.mayHaveLanded
+    if (!isReset) resets.forget(request)
     if (given.kind === 'failed') {
       report(given.reason)
-      all({ kind: 'request', reason: given.reason, mayHaveLanded: given.mayHaveLanded })
-    } else if (countOf(given) !== entries.length && given.kind !== 'status') {
+      const isLarge = count > 1 && text.length > SMALL_BYTES
+      const { worn, others } = isReset && isLarge ? resets.count(request) : { worn: [], others: request }
+      for (const part of others)
+        end(part, () => ({ kind: 'request', reason: given.reason, mayHaveLanded: given.mayHaveLanded }))
+      await inTwo(worn)
+    } else if (answeredOf(given) !== count && given.kind !== 'status') {
       // Items are matched by position; with another count none can be believed.
       report('malformed-answer')
       all({ kind: 'request', reason: 'malformed-answer', mayHaveLanded: true })
@@ -143,14 +218,16 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
       all(DONE)
     } else if (given.kind === 'items') {
       report(given.items.every(item => item.status < 300) ? 'ok' : 'partial')
-      for (const [n, entry] of entries.entries()) answer(entry, { kind: 'item', item: given.items[n]! })
+      let before = 0
+      for (const part of request) {
+        const from = before
+        end(part, n => ({ kind: 'item', item: given.items[from + n]! }))
+        before += part.ats.length
+      }
     } else if (isCutInTwo(given)) {
       report(`status-${given.status}`)
-      if (entries.length === 1)
-        return all({ kind: 'refused', reason: `status ${given.status} ${given.type}` })
-      const middle = Math.ceil(entries.length / 2)
-      await sendAgain(entries.slice(0, middle))
-      await sendAgain(entries.slice(middle))
+      if (count === 1) return all({ kind: 'refused', reason: `status ${given.status} ${given.type}` })
+      await inTwo(request)
     } else {
       report(`status-${given.status}`)
       all({ kind: 'request', reason: `status-${given.status}`, mayHaveLanded: given.status >= 500 })
@@ -158,29 +235,31 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
   }
 
   /** A part of a request that was refused as a whole; what is no longer ours is left out. */
-  async function sendAgain(part: readonly Entry[]): Promise<void> {
-    const entries = part.filter(entry => {
-      if (entry.batch.isAlive()) return true
-      answer(entry, FENCED)
+  async function sendAgain(half: readonly Part[]): Promise<void> {
+    const request = half.filter(part => {
+      if (part.batch.isAlive()) return true
+      end(part, () => FENCED)
       return false
     })
-    if (entries.length === 0) return
+    if (request.length === 0) return
     const body = requestBody(
       freeBodies.pop() ?? Buffer.allocUnsafeSlow(limits.bytesMax),
       Number.POSITIVE_INFINITY,
     )
-    for (const { batch, at } of entries) body.add(batch.actions[at]!)
-    await send(entries, body)
+    for (const { batch, ats } of request) for (const at of ats) body.add(batch.actions[at]!)
+    await send(request, body)
   }
 
   return {
-    write(actions, isAlive) {
+    write(actions, isAlive, isAlone = false) {
       return new Promise(resolve => {
         if (actions.length === 0) return resolve([])
         queue.push({
           actions,
           isAlive,
-          waiting: Array.from(actions.keys()),
+          isAlone,
+          next: 0,
+          passedOver: [],
           answers: new Array(actions.length),
           open: actions.length,
           resolve,
@@ -190,8 +269,11 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
     },
     queuedBytes: () =>
       queue
-        .flatMap(({ actions, waiting }) => waiting.map(at => bytesOf(actions[at]!.write)))
-        .reduce((sum, bytes) => sum + bytes, 0),
+        .flatMap(({ actions, next, passedOver }) => [
+          ...passedOver.map(at => actions[at]!),
+          ...actions.slice(next),
+        ])
+        .reduce((sum, { write }) => sum + bytesOf(write), 0),
     inFlight: () => requestsInFlight,
     limit: allowed,
   }
@@ -223,7 +305,7 @@ function isCutInTwo({ status, type }: { status: number; type: string }): boolean
 const FENCED: Answer = { kind: 'fenced' }
 const DONE: Answer = { kind: 'done' }
 
-function countOf(answer: BulkAnswer): number {
+function answeredOf(answer: BulkAnswer): number {
   return answer.kind === 'items' ? answer.items.length : answer.kind === 'done' ? answer.count : 0
 }
 
@@ -231,55 +313,63 @@ function bytesOf({ document, piece }: Write): number {
   return piece ? piece.end - piece.start : (document?.length ?? 0)
 }
 
-type RequestBody = {
-  /** @returns false when the action does not fit any more; the first one always does */
-  add(action: Action): boolean
-  text(): Buffer
-  buffer(): Buffer
+function countOf(request: readonly Part[]): number {
+  return request.reduce((sum, { ats }) => sum + ats.length, 0)
 }
 
-/** Records come as Buffers, whose own copy makes no view. */
-function copied({ bytes, start, end }: Piece, target: Buffer, at: number): number {
-  if (Buffer.isBuffer(bytes)) return bytes.copy(target, at, start, end)
-  target.set(bytes.subarray(start, end), at)
-  return end - start
+/** The first half of the actions of a request, and the others. */
+function halves(request: readonly Part[]): [Part[], Part[]] {
+  let left = Math.ceil(countOf(request) / 2)
+  const first: Part[] = []
+  const second: Part[] = []
+  for (const { batch, ats } of request) {
+    const taken = Math.min(left, ats.length)
+    left -= taken
+    if (taken > 0) first.push({ batch, ats: ats.slice(0, taken) })
+    if (taken < ats.length) second.push({ batch, ats: ats.slice(taken) })
+  }
+  return [first, second]
 }
 
-const NEWLINE = 0x0a
-/** UTF-8 takes at most three bytes for a UTF-16 unit. */
-const BYTES_MAX_OF_UNIT = 3
+/**
+ * A body that is too large may be seen only as a connection that breaks: who refuses it closes while it is still on its way.
+ * So actions that have met that so often in a row are cut in two, as a 413 would have it. It may as well be the network: then
+ * the halves break too, down to this size, and all is tried again later as ever.
+ */
+const RESETS_MAX = 3
+const SMALL_BYTES = 262_144
 
-function requestBody(given: Buffer, bytesMax: number): RequestBody {
-  let buffer = given
-  let end = 0
-
+function resetCounts() {
+  /** Of one version: only its own broken attempts have been told to the one who judges its conflicts. */
+  const counts = new WeakMap<Action, { version: string; count: number }>()
+  let isEmpty = true
+  const actionsOf = (request: readonly Part[]) =>
+    request.flatMap(({ batch, ats }) => ats.map(at => batch.actions[at]!))
   return {
-    add({ write, version }) {
-      const line = actionLine(write, version)
-      const { piece } = write
-      const document = piece ? '' : (write.document ?? '')
-      const pieceBytes = piece ? piece.end - piece.start : 0
-      const most = (line.length + document.length) * BYTES_MAX_OF_UNIT + pieceBytes + 2
-      if (end + most > Math.min(bytesMax, buffer.length)) {
-        // Near the end it is worth knowing exactly.
-        const bytes = Buffer.byteLength(line) + Buffer.byteLength(document) + pieceBytes + 2
-        if (end > 0 && end + bytes > bytesMax) return false
-        if (end + bytes > buffer.length) {
-          const larger = Buffer.allocUnsafeSlow(Math.max(end + bytes, 2 * buffer.length))
-          buffer.copy(larger, 0, 0, end)
-          buffer = larger
-        }
+    /** Counts one more for each action. @returns those that have had too many apart from the others */
+    count(request: readonly Part[]): { worn: Part[]; others: Part[] } {
+      isEmpty = false
+      const isWorn = (action: Action): boolean => {
+        const found = counts.get(action)
+        const count = found?.version === action.version ? found.count + 1 : 1
+        counts.set(action, { version: action.version, count })
+        return count >= RESETS_MAX
       }
-      end += buffer.write(line, end)
-      if (write.kind === 'delete') return true
-      if (piece) {
-        end += copied(piece, buffer, end)
-      } else end += buffer.write(document, end)
-      buffer[end++] = NEWLINE
-      return true
+      const worn: Part[] = []
+      const others: Part[] = []
+      for (const { batch, ats } of request) {
+        const { true: tried = [], false: fresh = [] } = Object.groupBy(ats, at =>
+          isWorn(batch.actions[at]!) ? 'true' : 'false',
+        )
+        if (tried.length > 0) worn.push({ batch, ats: tried })
+        if (fresh.length > 0) others.push({ batch, ats: fresh })
+      }
+      return { worn, others }
     },
-    text: () => buffer.subarray(0, end),
-    // One that had to grow would stay large for ever.
-    buffer: () => given,
+    /** The connection held: what broke before was something else. */
+    forget(request: readonly Part[]): void {
+      if (isEmpty) return
+      for (const action of actionsOf(request)) counts.delete(action)
+    },
   }
 }

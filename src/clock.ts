@@ -26,6 +26,13 @@ export const realClock: Clock = {
     }),
 }
 
+export function untilAbort(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
 /** The answer, or undefined as soon as the signal aborts: a hanging request must not hold up a worker that leaves. */
 export function untilAborted<Value>(answer: Promise<Value>, signal: AbortSignal): Promise<Value | undefined> {
   return new Promise((resolve, reject) => {

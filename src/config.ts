@@ -222,6 +222,17 @@ export const settings = {
     'hold',
     'What to do when retention has passed a checkpoint, so that records may be missing: hold the shard, or go on with what is left.',
   ),
+  ON_UNKNOWN_ANSWER: oneOf(
+    ['hold', 'dead-letter'],
+    'hold',
+    'What to do with a document that OpenSearch answers in a way this version does not know, after UNKNOWN_ANSWER_MS: hold the shard, or send a dead letter.',
+  ),
+  UNKNOWN_ANSWER_MS: whole(
+    300_000,
+    'ms',
+    { min: 0, max: 86_400_000 },
+    'How long such an answer is met by trying again.',
+  ),
   STALL_MS: whole(
     300_000,
     'ms',
@@ -250,6 +261,12 @@ export const settings = {
     'bytes',
     { min: 10_485_760, max: 68_719_476_736 },
     'Bytes read and not yet written, of all shards; beyond it shards wait their turn to read.',
+  ),
+  PARKED_BYTES_MAX: whole(
+    67_108_864,
+    'bytes',
+    { min: 1_048_576, max: 68_719_476_736 },
+    'Records parked because OpenSearch cannot write to their index, of all shards; beyond it their shards stop reading.',
   ),
   CHECKPOINT_MS: whole(
     1000,

@@ -24,7 +24,7 @@ export type ConsumerParts = Omit<ReaderParts, 'log' | 'metrics'> &
       /** The series of a shard live as long as its tenure; in flight is asked at each scrape. */
       watch: (
         shardId: string,
-        ask: { inFlight: () => number; checkpointAgeSeconds: () => number },
+        ask: { inFlight: () => number; parked: () => number; checkpointAgeSeconds: () => number },
         fence: number,
       ) => () => void
       held: (shardId: string, reason: string | undefined) => void
@@ -55,9 +55,8 @@ export async function consumeShard(
   const leaving = AbortSignal.any([tenure.lost, tenure.leaving, stop.drain, stop.abandon])
   const halt = AbortSignal.any([tenure.lost, stop.abandon])
   const reader = shardReader(parts, shardId, tenure.start, settings)
-  const writer = pageWriter(parts, tenure, settings)
+  const writer = pageWriter(parts, tenure, settings, { halt, leaving })
   let ahead = 0
-  let settledTo: string | undefined
   let checkpointedTo: string | undefined
   let takenTo: string | undefined
   let checkpointedAtMs = clock.monotonic()
@@ -66,7 +65,11 @@ export async function consumeShard(
   const checkpointAgeSeconds = () =>
     uncoveredSinceMs === undefined ? 0 : Math.max(0, clock.now() - uncoveredSinceMs) / 1000
   const inFlight = () => ahead + writer.unsettled()
-  const unwatch = metrics.watch(shardId, { inFlight, checkpointAgeSeconds }, tenure.fence())
+  const unwatch = metrics.watch(
+    shardId,
+    { inFlight, parked: writer.parked, checkpointAgeSeconds },
+    tenure.fence(),
+  )
 
   async function readAhead(): Promise<ReadPage | 'stalled' | undefined> {
     const page = await reader.next(leaving)
@@ -78,9 +81,12 @@ export async function consumeShard(
     return page
   }
 
-  async function checkpoint(isDue: boolean): Promise<void> {
-    if (settledTo === undefined || settledTo === checkpointedTo || !isDue) return
-    const target = settledTo
+  const isDue = () => clock.monotonic() - checkpointedAtMs >= settings.checkpointMs
+
+  async function checkpoint(isWanted: boolean): Promise<void> {
+    if (!isWanted) return
+    const target = writer.settledTo()
+    if (target === undefined || target === checkpointedTo) return
     const landed = await tenure.checkpoint(target)
     metrics.checkpointed(shardId, landed ? 'ok' : 'lost')
     checkpointedAtMs = clock.monotonic()
@@ -93,17 +99,15 @@ export async function consumeShard(
     let from = 0
     let heldFor: string | undefined
     for (;;) {
-      const result = await writer.settleFrom(records, from, halt, leaving)
+      const result = await writer.settleFrom(records, from)
       if (result.kind === 'halted') return false
-      if (result.count > 0) settledTo = records[result.count - 1]!.sequenceNumber
       from = result.count
+      writer.tellHeld('record', result.hold?.reason)
       if (!result.hold) {
         if (heldFor) log.info({ shardId }, 'shard no longer held')
-        metrics.held(shardId, undefined)
         return true
       }
       await checkpoint(true)
-      metrics.held(shardId, result.hold.reason)
       const { sequenceNumber } = records[from]!
       if (heldFor !== sequenceNumber) log.error({ shardId, sequenceNumber, ...result.hold }, 'shard held')
       heldFor = sequenceNumber
@@ -114,6 +118,7 @@ export async function consumeShard(
 
   async function leave(): Promise<Ending> {
     if (tenure.lost.aborted) return 'lost'
+    const settledTo = writer.settledTo()
     await tenure.evict(settledTo === checkpointedTo ? undefined : settledTo)
     return tenure.lost.aborted ? 'lost' : tenure.leaving.aborted ? 'handed-over' : 'left'
   }
@@ -133,7 +138,7 @@ export async function consumeShard(
       settings.onTrimmed === 'hold' ? 'shard held' : 'went on although records may be missing',
     )
     if (settings.onTrimmed === 'continue') return true
-    metrics.held(shardId, 'trimmed')
+    writer.tellHeld('record', 'trimmed')
     while (!leaving.aborted) await clock.sleep(settings.heldRetryMs, leaving)
     return false
   }
@@ -145,6 +150,15 @@ export async function consumeShard(
     )
     const ending = await leave()
     return ending === 'left' ? 'stalled' : ending
+  }
+
+  /** A shard ends when all of it is settled, what is parked too. @returns false when stopped before */
+  async function settleParked(): Promise<boolean> {
+    while (writer.unsettled() > 0 && !leaving.aborted) {
+      await writer.progress(leaving)
+      await checkpoint(isDue())
+    }
+    return writer.unsettled() === 0
   }
 
   async function endShard(children: readonly ChildShard[]): Promise<Ending> {
@@ -182,13 +196,14 @@ export async function consumeShard(
       const isSettled = await settlePage(page)
       page.release()
       if (!isSettled) return await leave()
-      if (page.end) return await endShard(page.end.children)
+      if (page.end) return (await settleParked()) ? await endShard(page.end.children) : await leave()
       if (!coming || leaving.aborted) return await leave()
-      await checkpoint(clock.monotonic() - checkpointedAtMs >= settings.checkpointMs)
+      await checkpoint(isDue())
     }
   } finally {
     // What was read ahead and never taken in hand goes back; nobody waits for it.
     void coming?.then(page => page !== 'stalled' && page?.release())
+    writer.close()
     unwatch()
   }
 }

@@ -7,7 +7,7 @@ import { type BackoffMetrics, sleepAfterFailure } from './back-off.ts'
 import { type Clock, untilAborted } from './clock.ts'
 import { backoffMs } from './core/backoff.ts'
 import { isAfter } from './core/shard.ts'
-import type { ChildShard, StreamPage, StreamRecord } from './core/stream.ts'
+import { type ChildShard, lengthOf, type StreamPage, type StreamRecord } from './core/stream.ts'
 import type { ReadBudget } from './read-budget.ts'
 
 export type ReaderParts = {
@@ -106,7 +106,7 @@ export function shardReader(parts: ReaderParts, shardId: string, start: string, 
     const isCaughtUp = answer.behindMs === 0 && answer.records.length < settings.limit
     nextReadMs = startedAtMs + (isCaughtUp ? settings.pollMs : READ_SPACING_MS)
     let bytes = 0
-    for (const record of records) bytes += record.data.length
+    for (const record of records) bytes += lengthOf(record)
     return {
       records,
       bytes,

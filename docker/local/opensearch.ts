@@ -52,18 +52,7 @@ export const opensearch: Part = {
     writeFileSync(join(config, 'opensearch.yml'), settings(dir, data, ports))
     writeFileSync(join(config, 'log4j2.properties'), LOG_TO_STDOUT)
     giveAway(dir)
-    const java = [
-      tools.java,
-      ...JAVA_OPTIONS,
-      `-Djava.io.tmpdir=${temporary}`,
-      `-Dopensearch.path.home=${home}`,
-      `-Dopensearch.path.conf=${config}`,
-      '-Dopensearch.distribution.type=zip',
-      '-Dopensearch.bundled_jdk=false',
-      '-cp',
-      join(home, 'lib', '*'),
-      'org.opensearch.bootstrap.OpenSearch',
-    ]
+    const java = openSearchCommand(tools.java, { home, config, temporary })
     return { argv: unprivileged(java, dir), env: { HOME: dir, TMPDIR: temporary } }
   },
 
@@ -77,6 +66,25 @@ export const opensearch: Part = {
   },
 
   stop: { signal: 'SIGTERM', graceMs: GRACE_MS },
+}
+
+/** @param folders of the distribution, of its settings, and for temporary files */
+export function openSearchCommand(
+  java: string,
+  folders: { home: string; config: string; temporary: string },
+): string[] {
+  return [
+    java,
+    ...JAVA_OPTIONS,
+    `-Djava.io.tmpdir=${folders.temporary}`,
+    `-Dopensearch.path.home=${folders.home}`,
+    `-Dopensearch.path.conf=${folders.config}`,
+    '-Dopensearch.distribution.type=zip',
+    '-Dopensearch.bundled_jdk=false',
+    '-cp',
+    join(folders.home, 'lib', '*'),
+    'org.opensearch.bootstrap.OpenSearch',
+  ]
 }
 
 function settings(dir: string, data: string, ports: Record<string, number>): string {
@@ -93,7 +101,7 @@ cluster.routing.allocation.disk.threshold_enabled: false
 `
 }
 
-const LOG_TO_STDOUT = `status = error
+export const LOG_TO_STDOUT = `status = error
 appender.console.type = Console
 appender.console.name = console
 appender.console.layout.type = PatternLayout

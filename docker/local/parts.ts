@@ -213,7 +213,7 @@ function endpointsOf(ports: Ports): Endpoints {
 
 /** What has to be installed and fetched before these parts can start, done. */
 export async function prepareMachine(
-  parts: Part[],
+  parts: Pick<Part, 'downloads'>[],
   { log, signal }: { log: (line: string) => void; signal: AbortSignal },
 ): Promise<Tools> {
   const downloads = parts.flatMap(part => part.downloads)

@@ -15,7 +15,7 @@ export type DmsUser = {
   password: string
   /** Those that exist. */
   schemas: readonly string[]
-  /** Names of tables in these that DMS does not read, as `schema.table`. */
+  /** Whether DMS does not read a table of these. */
   isSkipped: (schema: string, table: string) => boolean
   heartbeatSchema: string
 }

@@ -8,9 +8,11 @@
  * value has to have a form known here. White space, any order of members, names not known here with a plain text, and
  * escapes in partition keys are such; anything else is undefined, and the caller lets the SDK read (and judge) those bytes.
  */
-import type { StreamRecord } from '../core/stream.ts'
+import { isUtf8 } from 'node:buffer'
+import { type PageBytes, PageRecord } from '../core/stream.ts'
 
-export type DecodedAnswer = { records: StreamRecord[]; next: string | undefined; behindMs: number }
+type DecodedPage = PageBytes & { bytes: Buffer }
+export type DecodedAnswer = { records: PageRecord[]; next: string | undefined; behindMs: number }
 
 const QUOTE = 0x22
 const PLUS = 0x2b
@@ -47,8 +49,10 @@ export function decodeGetRecords(body: Buffer): DecodedAnswer | undefined {
   if (name < 0) return undefined
   const open = afterColon(body, name + RECORDS.length)
   if (body[open] !== OPEN_BRACKET) return undefined
-  const records: StreamRecord[] = []
-  const end = decodeRecords(body, open, records)
+  const records: PageRecord[] = []
+  // Never too small: what is kept of a record is no longer than what was sent of it, its two 0s than the quotes.
+  const page: DecodedPage = { bytes: Buffer.allocUnsafeSlow(body.length), isUtf8: false }
+  const end = decodeRecords(body, open, page, records)
   if (end < 0) return undefined
   const around = parseAround(`${body.toString('utf8', 0, open)}[]${body.toString('utf8', end)}`)
   return around && { records, ...around }
@@ -77,21 +81,25 @@ function parseAround(text: string): { next: string | undefined; behindMs: number
 }
 
 /**
- * Appends the records of a list.
+ * Appends the records of a list, and their data to the page.
  * @param open where its bracket opens @returns the place after its closing bracket, or -1 for another form
  */
-function decodeRecords(body: Buffer, open: number, records: StreamRecord[]): number {
+function decodeRecords(body: Buffer, open: number, page: DecodedPage, records: PageRecord[]): number {
+  const { bytes } = page
   let at = afterSpace(body, open + 1)
   if (body[at] === CLOSE_BRACKET) return at + 1
+  let used = 0
   /** The partition key met last and where it stands. */
   let lastKey: string | undefined
   let keyStart = 0
   let keyEnd = 0
   for (;;) {
     if (body[at] !== OPEN_BRACE) return -1
-    let data: Buffer | undefined
+    let dataStart = -1
+    let dataEnd = 0
     let partitionKey: string | undefined
-    let sequenceNumber: string | undefined
+    let numberStart = -1
+    let numberEnd = 0
     let arrivedAtMs: number | undefined
     do {
       const name = afterSpace(body, at + 1)
@@ -99,8 +107,11 @@ function decodeRecords(body: Buffer, open: number, records: StreamRecord[]): num
         at = afterColon(body, name + DATA.length)
         const end = body[at] === QUOTE ? body.indexOf(QUOTE, at + 1) : -1
         if (end < 0) return -1
-        data = decodeBase64(body, at + 1, end)
-        if (data === undefined) return -1
+        dataStart = used
+        dataEnd = decodeBase64(body, at + 1, end, bytes, used)
+        if (dataEnd < 0) return -1
+        bytes[dataEnd] = 0
+        used = dataEnd + 1
         at = end + 1
       } else if (startsWith(body, name, PARTITION_KEY)) {
         at = afterColon(body, name + PARTITION_KEY.length)
@@ -108,14 +119,12 @@ function decodeRecords(body: Buffer, open: number, records: StreamRecord[]): num
         const end = plainEnd < 0 ? textEnd(body, at) : plainEnd
         if (end < 0) return -1
         // Mostly that of the record before: a table has one, and a text made anew for each lives as long as the page.
-        if (keyEnd - keyStart === end - at && body.compare(body, at, end, keyStart, keyEnd) === 0)
-          partitionKey = lastKey
-        else
-          partitionKey =
+        if (!isSame(body, at, end, keyStart, keyEnd))
+          lastKey =
             plainEnd < 0
               ? parseText(body.toString('utf8', at, end))
               : body.toString('latin1', at + 1, end - 1)
-        lastKey = partitionKey
+        partitionKey = lastKey
         keyStart = at
         keyEnd = end
         if (partitionKey === undefined) return -1
@@ -124,7 +133,10 @@ function decodeRecords(body: Buffer, open: number, records: StreamRecord[]): num
         at = afterColon(body, name + SEQUENCE_NUMBER.length)
         const end = plainTextEnd(body, at)
         if (end < 0) return -1
-        sequenceNumber = body.toString('latin1', at + 1, end - 1)
+        numberStart = used
+        for (let from = at + 1; from < end - 1; from++) bytes[used++] = body[from]!
+        numberEnd = used
+        bytes[used++] = 0
         at = end
       } else if (startsWith(body, name, ARRIVAL)) {
         at = afterColon(body, name + ARRIVAL.length)
@@ -142,13 +154,24 @@ function decodeRecords(body: Buffer, open: number, records: StreamRecord[]): num
       at = afterSpace(body, at)
     } while (body[at] === COMMA)
     if (body[at] !== CLOSE_BRACE) return -1
-    if (data === undefined || partitionKey === undefined || sequenceNumber === undefined) return -1
-    records.push({ sequenceNumber, partitionKey, arrivedAtMs, data })
+    if (dataStart < 0 || partitionKey === undefined || numberStart < 0) return -1
+    const places = [dataStart, dataEnd, numberStart, numberEnd] as const
+    records.push(new PageRecord(page, places, partitionKey, arrivedAtMs))
     at = afterSpace(body, at + 1)
-    if (body[at] === CLOSE_BRACKET) return at + 1
+    if (body[at] === CLOSE_BRACKET) {
+      page.isUtf8 = isUtf8(bytes.subarray(0, used))
+      return at + 1
+    }
     if (body[at] !== COMMA) return -1
     at = afterSpace(body, at + 1)
   }
+}
+
+/** Whether the same stands in two places; compared here because a call of `compare` costs more than twenty bytes do. */
+function isSame(body: Buffer, start: number, end: number, otherStart: number, otherEnd: number): boolean {
+  if (end - start !== otherEnd - otherStart) return false
+  for (let at = end - 1; at >= start; at--) if (body[at] !== body[at - start + otherStart]) return false
+  return true
 }
 
 function startsWith(body: Buffer, at: number, word: Buffer): boolean {
@@ -202,14 +225,14 @@ function parseText(token: string): string | undefined {
 /**
  * Node decodes leniently: it passes over foreign characters, stops at a padding, and takes the URL-safe alphabet too. The
  * first two show in the length, the third is looked for.
- * @returns undefined when it is not padded base64
+ * @param at where in the target the data goes @returns where it ends there; -1 when it is not padded base64
  */
-function decodeBase64(body: Buffer, start: number, end: number): Buffer | undefined {
+function decodeBase64(body: Buffer, start: number, end: number, target: Buffer, at: number): number {
   const text = body.toString('latin1', start, end)
-  if (text.includes('-') || text.includes('_')) return undefined
-  const data = Buffer.from(text, 'base64')
+  if (text.includes('-') || text.includes('_')) return -1
+  const length = target.write(text, at, 'base64')
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0
-  return data.length === (text.length / 4) * 3 - padding ? data : undefined
+  return length === (text.length / 4) * 3 - padding ? at + length : -1
 }
 
 /** @returns where the token that begins here ends */

@@ -1,4 +1,4 @@
-/** The source database: one session, what it is like, and the user of DMS. One attempt a call; the caller retries. */
+/** The source database: one session, and what the database is like. One attempt a call; the caller retries. */
 import { checkServerIdentity } from 'node:tls'
 import { Client, DatabaseError } from 'pg'
 import type { ServerFacts, TableFacts } from '../core/database-check.ts'
@@ -29,7 +29,7 @@ export type Advice = { refused: string; forbidden: string }
 const CONNECT_TIMEOUT_MS = 10_000
 const STATEMENT_TIMEOUT_MS = 60_000
 const LOCK_TIMEOUT_MS = 10_000
-const SLOT_NAME = 'cdc_bootstrap_check'
+const SLOT_PREFIX = 'cdc_bootstrap_'
 
 const CANCELLED = '57014'
 const INSUFFICIENT_PRIVILEGE = '42501'
@@ -106,16 +106,12 @@ export async function openSourceDatabase(options: SourceDatabaseOptions, advice:
       if (!(cause instanceof DatabaseError))
         throw new OutsideError(
           `source database at ${address} broke off as it was to ${what}: ${shown}; run it again`,
-          {
-            cause,
-          },
+          { cause },
         )
       const remedy = code === INSUFFICIENT_PRIVILEGE ? `: ${advice.forbidden}` : ''
       throw new OutsideError(
         `source database at ${address} does not let ${user} ${what}: ${shown}${remedy}`,
-        {
-          cause,
-        },
+        { cause },
       )
     }
   }
@@ -150,9 +146,11 @@ export async function openSourceDatabase(options: SourceDatabaseOptions, advice:
      */
     async trySlot(waitMs: number): Promise<boolean> {
       await ask('set a limit of time', `SET statement_timeout = ${waitMs}`)
-      const sql = `SELECT pg_create_logical_replication_slot($1, 'test_decoding', true)`
+      // Names of slots are the server's: that of another session must not be in the way.
+      const name = `'${SLOT_PREFIX}' || pg_backend_pid()`
+      const sql = `SELECT pg_create_logical_replication_slot(${name}, 'test_decoding', true)`
       try {
-        await ask('make a replication slot with test_decoding', sql, [`${SLOT_NAME}_${process.pid}`])
+        await ask('make a replication slot with test_decoding', sql)
         return true
       } catch (error) {
         if (((error as Error).cause as { code?: string }).code === CANCELLED) return false

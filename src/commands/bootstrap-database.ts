@@ -1,7 +1,13 @@
 /** The part of `bootstrap` at the source database: the user of DMS, and what would keep DMS or the mirror from working. */
 import { prepareDmsUser } from '../clients/dms-user.ts'
 import type { Advice, SourceDatabase, SourceDatabaseOptions } from '../clients/source-database.ts'
-import { type Finding, type ServerFacts, serverFindings, tableFindings } from '../core/database-check.ts'
+import {
+  type Finding,
+  hasFreeSlot,
+  type ServerFacts,
+  serverFindings,
+  tableFindings,
+} from '../core/database-check.ts'
 import { defaultRules } from '../core/table.ts'
 import { OutsideError } from '../errors.ts'
 import type { TableFile } from '../table-file.ts'
@@ -61,7 +67,8 @@ export async function bootstrapDatabase(
       tableFindings({ schemas, tables, rulesOf, named: task.tableFile.named, reader: dmsUser?.name ?? '' }),
       print,
     )
-    if (dmsUser) await trySlot(open, { ...database, user: dmsUser.name, password: dmsUser.password }, print)
+    if (dmsUser && hasFreeSlot(server))
+      await trySlot(open, { ...database, user: dmsUser.name, password: dmsUser.password }, print)
   } finally {
     await session.close()
   }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import type { Logger } from 'pino'
+import { blockedIndices } from '../blocked-indices.ts'
 import { bulkWriter } from '../bulk-writer.ts'
 import { deadLetters } from '../clients/dead-letters.ts'
 import { kinesisStream } from '../clients/kinesis.ts'
@@ -65,6 +66,9 @@ export async function run(
   const search = openSearch({ ...searchOptions(config, log), opaqueId: owner })
 
   const budget = readBudget(config.READ_BUDGET_BYTES)
+  const parkingRoom = readBudget(config.PARKED_BYTES_MAX)
+  const retry = { firstMs: config.RETRY_FIRST_MS, maxMs: config.RETRY_MAX_MS }
+  const blocked = blockedIndices({ clock, random, log }, retry)
   const writer = bulkWriter({
     bulk: body => search.bulk(body, config.BULK_TIMEOUT_MS),
     limits: {
@@ -79,8 +83,9 @@ export async function run(
   metrics.gauges.bulksInFlight = writer.inFlight
   metrics.gauges.bulkLimit = writer.limit
   metrics.gauges.reservedBytes = budget.reservedBytes
+  metrics.gauges.parkedBytes = parkingRoom.reservedBytes
+  metrics.gauges.blockedIndices = blocked.all
 
-  const retry = { firstMs: config.RETRY_FIRST_MS, maxMs: config.RETRY_MAX_MS }
   const me = worker(
     {
       table,
@@ -98,6 +103,8 @@ export async function run(
             onRead: metrics.read,
             metrics: metrics.shard,
             budget,
+            parkingRoom,
+            blocked,
             decode: decoder(config.BEFORE_IMAGE),
             context,
             clock,
@@ -115,6 +122,8 @@ export async function run(
             limit: config.GET_RECORDS_LIMIT,
             checkpointMs: config.CHECKPOINT_MS,
             heldRetryMs: config.HELD_RETRY_MS,
+            unknownAnswerMs: config.UNKNOWN_ANSWER_MS,
+            onUnknownAnswer: config.ON_UNKNOWN_ANSWER,
             recordBytesMax: config.RECORD_BYTES_MAX,
             keptMax: config.KEPT_MAX,
             letters: {

@@ -5,13 +5,16 @@
  * members stand in the bytes, in any order and layout; text is made of it only where a column must change.
  */
 import {
+  INNER_STEP,
+  locate,
+  located,
   type Members,
+  membersFrom,
   type ObjectText,
   type ScanFault,
   type ScanLimits,
-  type Scanned,
-  scan,
   scanText,
+  TOP_STEP,
 } from './json-scan.ts'
 import { find, nameAt, objectOf, stringAt } from './json-text.ts'
 import { timestampMs } from './timestamp.ts'
@@ -25,15 +28,31 @@ export type Change = {
   table: string
   /** `schema-table`, `primary-key` and others: how DMS chose the record's partition key. */
   partitionKeyType: string
+  /** Where the record lies, perhaps among others; it ends before `end`. */
   bytes: Uint8Array
-  /** The record as text, and then all positions are in it; undefined while they are in the bytes. See `inText`. */
-  text: string | undefined
-  row: ObjectText
-  /** Columns of the before-image; empty when DMS sent none or `{}`. */
-  before: Members
+  start: number
+  end: number
+  /** Where in the bytes the row stands, and whether without a line feed. */
+  rowStart: number
+  rowEnd: number
+  isOnOneLine: boolean
+  /** Whether the before-image has columns; DMS also sends none, or `{}`. */
+  hasBefore: boolean
+  places: Places
+  /** See `inText`. */
+  text: ChangeText | undefined
   /** Commit time at the source, else the time DMS built the record; ms since 1970-01-01Z. */
   committedAtMs: number | undefined
 }
+
+/** The columns' places in `located`, of the scan of this number; read by `membersOf`, which scans again if need be. */
+type Places = { scan: number; rowFirst: number; rowLast: number; beforeFirst: number; beforeLast: number }
+
+/** A change as text, and its places in it. */
+export type ChangeText = { text: string; row: ObjectText; before: Members }
+
+/** Where a column is looked for: in the row, or in the before-image. */
+export type Part = 'row' | 'before'
 
 /** What a control record says of its table, where DMS was asked to (IncludeControlDetails). */
 export type TableDefinition = { columns: ReadonlyMap<string, string>; primaryKey: readonly string[] }
@@ -47,6 +66,12 @@ export type Control = {
 }
 
 export type Decoded = Change | Control | { kind: 'unreadable'; reason: UnreadableReason }
+
+/**
+ * Decodes one record, perhaps among others: from `start` to before `end`, the whole of the bytes unless given.
+ * `isKnownUtf8` spares the test.
+ */
+export type Decode = (bytes: Uint8Array, start?: number, end?: number, isKnownUtf8?: boolean) => Decoded
 
 export type UnreadableReason = 'not-utf8' | ScanFault | 'not-a-dms-record' | 'unknown-operation'
 
@@ -62,6 +87,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 function isOperation(text: string): text is Operation {
   return text === 'load' || text === 'insert' || text === 'update' || text === 'delete'
 }
+
+const NOT_UTF8: Decoded = { kind: 'unreadable', reason: 'not-utf8' }
 
 function unreadable(reason: UnreadableReason): Decoded {
   return { kind: 'unreadable', reason }
@@ -82,27 +109,38 @@ function isUtf8Portable(bytes: Uint8Array): boolean {
  *
  * @param bytes the record's data as Kinesis returned it
  * @param beforeImage the member that holds the before-image (FieldName of DMS's BeforeImageSettings)
- * @param isUtf8 the platform's own makes no text of it; core imports nothing
  */
-export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE, isUtf8 = isUtf8Portable): Decoded {
-  if (!isUtf8(bytes)) return unreadable('not-utf8')
-  const record = scan(bytes, bytes.length, decodeLimits)
-  if (typeof record === 'string') return unreadable(record)
-  const meta = objectIn(bytes, record, METADATA)
-  if (!meta) return unreadable('not-a-dms-record')
+export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE): Decoded {
+  return isUtf8Portable(bytes) ? decodeUtf8(bytes, 0, bytes.length, beforeImage) : NOT_UTF8
+}
+
+/** As `decode`, of what is known to be UTF-8. @param end of the record; behind it comes nothing, or a 0 */
+export function decodeUtf8(bytes: Uint8Array, start: number, end: number, beforeImage: string): Decoded {
+  const fault = locate(bytes, start, end, decodeLimits)
+  if (fault !== undefined) return unreadable(fault)
+  const meta = objectIn(bytes, METADATA)
+  if (meta < 0) return unreadable('not-a-dms-record')
+  const { scan } = located
   const { recordType, operation, schema, table, partitionKeyType } = headOf(bytes, meta)
+  // A head that is met for the first time is scanned by itself.
+  if (located.scan !== scan) locate(bytes, start, end, decodeLimits)
   if (schema === undefined || table === undefined || operation === undefined) {
     return unreadable('not-a-dms-record')
   }
+  const { top } = located
   if (recordType === 'control') {
-    const control = objectIn(bytes, record, CONTROL)
-    const definition = control && definitionOf(pieceOf(bytes, control.start, control.end))
+    const control = objectIn(bytes, CONTROL)
+    const definition =
+      control < 0 ? undefined : definitionOf(pieceOf(bytes, top[control + 2]!, top[control + 3]!))
     return { kind: 'control', operation, schema, table, definition }
   }
   if (recordType !== 'data') return unreadable('not-a-dms-record')
   if (!isOperation(operation)) return unreadable('unknown-operation')
-  const row = objectIn(bytes, record, DATA)
-  if (!row) return unreadable('not-a-dms-record')
+  const row = objectIn(bytes, DATA)
+  if (row < 0) return unreadable('not-a-dms-record')
+  const before = operation === 'update' ? objectIn(bytes, nameInBytes(beforeImage)) : -1
+  const beforeFirst = before < 0 ? 0 : top[before + 4]!
+  const beforeLast = before < 0 ? 0 : top[before + 5]!
   return {
     kind: 'change',
     operation,
@@ -110,44 +148,92 @@ export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE, isUtf8 = i
     table,
     partitionKeyType,
     bytes,
+    start,
+    end,
+    rowStart: top[row + 2]!,
+    rowEnd: top[row + 3]!,
+    isOnOneLine: top[row + 6] === 0,
+    hasBefore: beforeLast > beforeFirst,
+    places: { scan: located.scan, rowFirst: top[row + 4]!, rowLast: top[row + 5]!, beforeFirst, beforeLast },
     text: undefined,
-    row,
-    before:
-      operation === 'update' ? (objectIn(bytes, record, nameInBytes(beforeImage))?.members ?? NONE) : NONE,
-    committedAtMs: timeOf(bytes, meta.members, COMMIT_TIMESTAMP) ?? timeOf(bytes, meta.members, TIMESTAMP),
+    committedAtMs: timeOf(bytes, meta, COMMIT_TIMESTAMP) ?? timeOf(bytes, meta, TIMESTAMP),
   }
 }
 
+/** Sees to it that the places of the change are in `located`. @returns them */
+function placesOf({ places, bytes, start, end }: Change): Places {
+  if (places.scan !== located.scan) {
+    locate(bytes, start, end, decodeLimits)
+    places.scan = located.scan
+  }
+  return places
+}
+
 /** The change as text, with the positions in it: for what looks at more than the key. */
-export function inText(change: Change, beforeImage = BEFORE_IMAGE): Change {
-  const { bytes } = change
-  const text = utf8.decode(bytes)
-  if (text.length === bytes.length) return { ...change, text }
+export function inText(change: Change, beforeImage = BEFORE_IMAGE): Change & { text: ChangeText } {
+  const { bytes, start, end, rowStart, rowEnd } = change
+  const text = utf8.decode(bytes.subarray(start, end))
+  if (text.length === end - start) {
+    const { rowFirst, rowLast, beforeFirst, beforeLast } = placesOf(change)
+    const members = membersFrom(rowFirst, rowLast, start)
+    const row = { start: rowStart - start, end: rowEnd - start, members }
+    return { ...change, text: { text, row, before: membersFrom(beforeFirst, beforeLast, start) } }
+  }
   const record = scanText(text, decodeLimits)
   if (typeof record === 'string' || !record.top) throw new Error('expected the record that was decoded')
   const { top, inner } = record
   const member = (name: string) => inner[find(text, top, name) / 4]
   const before = change.operation === 'update' ? member(beforeImage)?.members : undefined
-  return { ...change, text, row: member('data')!, before: before ?? NONE }
+  return { ...change, text: { text, row: member('data')!, before: before ?? [] } }
 }
 
-/** The value of a column as it is written, in real text; undefined when the members do not have it. */
-export function valueIn({ text, bytes }: Change, members: Members, column: string): string | undefined {
-  const at = text === undefined ? findIn(bytes, members, nameInBytes(column)) : find(text, members, column)
-  if (at < 0) return undefined
-  const start = members[at + 2]!
-  const end = members[at + 3]!
-  return text === undefined ? pieceOf(bytes, start, end) : text.slice(start, end)
+/** The value of a column as it is written, in real text; undefined when the part does not have it. */
+export function valueIn(change: Change, part: Part, column: string): string | undefined {
+  if (change.text) {
+    const { text, row, before } = change.text
+    const members = part === 'row' ? row.members : before
+    const at = find(text, members, column)
+    return at < 0 ? undefined : text.slice(members[at + 2], members[at + 3])
+  }
+  const { rowFirst, rowLast, beforeFirst, beforeLast } = placesOf(change)
+  const { inner } = located
+  const name = nameInBytes(column)
+  const at =
+    part === 'row'
+      ? findIn(change.bytes, inner, INNER_STEP, rowFirst, rowLast, name)
+      : findIn(change.bytes, inner, INNER_STEP, beforeFirst, beforeLast, name)
+  return at < 0 ? undefined : pieceOf(change.bytes, inner[at + 2]!, inner[at + 3]!)
 }
 
-/** Where in `members` the last member of a name stands; -1 when there is none. As `find`, in bytes. */
-function findIn(bytes: Uint8Array, members: Members, name: Uint8Array): number {
-  for (let at = members.length - 4; at >= 0; at -= 4) {
-    const start = members[at]!
+/**
+ * Whether a column's name may begin with a letter; asked of every record before it is text, so in bytes. Names beyond ASCII
+ * and names with escapes may.
+ */
+export function mayHaveColumn(change: Change, letter: number): boolean {
+  const { rowFirst, rowLast } = placesOf(change)
+  const { inner } = located
+  for (let at = rowFirst; at < rowLast; at += INNER_STEP) {
+    const byte = change.bytes[Math.abs(inner[at]!)]!
+    if (byte === letter || byte > 0x7f || inner[at]! < 0) return true
+  }
+  return false
+}
+
+/** Where the last member of a name stands among places; -1 when there is none. As `find`, in bytes. */
+function findIn(
+  bytes: Uint8Array,
+  places: Int32Array,
+  step: number,
+  first: number,
+  last: number,
+  name: Uint8Array,
+): number {
+  for (let at = last - step; at >= first; at -= step) {
+    const start = places[at]!
     const isIt =
       start < 0
-        ? isAt(bytesOf(nameIn(bytes, -start, members[at + 1]!)), 0, name.length, name)
-        : isAt(bytes, start, members[at + 1]!, name)
+        ? isAt(bytesOf(nameIn(bytes, -start, places[at + 1]!)), 0, name.length, name)
+        : isAt(bytes, start, places[at + 1]!, name)
     if (isIt) return at
   }
   return -1
@@ -186,11 +272,11 @@ export function pieceOf(bytes: Uint8Array, start: number, end: number): string {
   return text
 }
 
-const NONE: Members = []
-
-function objectIn(bytes: Uint8Array, { top, inner }: Scanned, name: Uint8Array): ObjectText | undefined {
-  const at = top ? findIn(bytes, top, name) : -1
-  return at < 0 ? undefined : inner[at / 4]
+/** Where in `located.top` the member of a name stands whose value is an object; -1 where it is none. */
+function objectIn(bytes: Uint8Array, name: Uint8Array): number {
+  const { isObject, top, topEnd } = located
+  const at = isObject ? findIn(bytes, top, TOP_STEP, 0, topEnd, name) : -1
+  return at >= 0 && top[at + 4]! >= 0 ? at : -1
 }
 
 /** What the metadata says besides times and the transaction: the same for all records of a table and an operation. */
@@ -208,7 +294,7 @@ type Head = {
  */
 const heads = new Map<string, Head>()
 const HEADS_MAX = 1000
-const recent: { bytes: Uint8Array; head: Head }[] = []
+const recent: { letter: number | undefined; bytes: Uint8Array; head: Head }[] = []
 const RECENT_MAX = 6
 let oldest = 0
 
@@ -236,25 +322,35 @@ function copied(text: string): string {
   return utf8.decode(bytesOf(text))
 }
 
-function headOf(bytes: Uint8Array, meta: ObjectText): Head {
-  const { members } = meta
-  const start = members[4] ?? -1
-  const end = members[23] ?? -1
-  const isUsual = isNamed(bytes, members, 0, TIMESTAMP) && start > 0 && end > 0
-  if (!isUsual) return readHead(bytes, meta)
+/** @param meta where the metadata stands in `located.top` */
+function headOf(bytes: Uint8Array, meta: number): Head {
+  const { top, inner } = located
+  const first = top[meta + 4]!
+  const isUsual =
+    first + 6 * INNER_STEP <= top[meta + 5]! &&
+    isNamed(bytes, first, TIMESTAMP) &&
+    inner[first + INNER_STEP]! > 0
+  if (!isUsual) return readHead(bytes, top[meta + 2]!, top[meta + 3]!)
+  // From the name of the second member to the value of the sixth.
+  const start = inner[first + INNER_STEP]!
+  const end = inner[first + 5 * INNER_STEP + 3]!
+  // The operation's first letter: mostly all that the heads met last differ in.
+  const letter = bytes[inner[first + 2 * INNER_STEP + 2]! + 1]
   for (let n = 0; n < recent.length; n++) {
-    if (isAt(bytes, start, end, recent[n]!.bytes)) return recent[n]!.head
+    const { letter: wanted, bytes: text, head } = recent[n]!
+    if (letter === wanted && isAt(bytes, start, end, text)) return head
   }
   // Remembered are only heads whose members stand in the usual order, so what is found equal does as well.
   const key = pieceOf(bytes, start, end)
   let head = heads.get(key)
   if (!head) {
-    if (!HEAD_ORDER.every((name, n) => isNamed(bytes, members, n, name))) return readHead(bytes, meta)
-    head = readHead(bytes, meta)
+    const isInOrder = HEAD_ORDER.every((name, n) => isNamed(bytes, first + n * INNER_STEP, name))
+    head = readHead(bytes, top[meta + 2]!, top[meta + 3]!)
+    if (!isInOrder) return head
     if (heads.size >= HEADS_MAX) heads.clear()
     heads.set(key, head)
   }
-  recent[oldest] = { bytes: bytes.slice(start, end), head }
+  recent[oldest] = { letter, bytes: bytes.slice(start, end), head }
   oldest = (oldest + 1) % RECENT_MAX
   return head
 }
@@ -267,7 +363,7 @@ function isAt(bytes: Uint8Array, start: number, end: number, wanted: Uint8Array)
 }
 
 /** Of two members of one name the first one counts, so that a head's text decides alone. */
-function readHead(bytes: Uint8Array, { start, end }: ObjectText): Head {
+function readHead(bytes: Uint8Array, start: number, end: number): Head {
   const text = pieceOf(bytes, start, end)
   const { members } = objectOf(text)
   const field = (name: string) => {
@@ -287,15 +383,15 @@ function readHead(bytes: Uint8Array, { start, end }: ObjectText): Head {
   }
 }
 
-/** @param n of the member @returns whether it is written so, without escapes */
-function isNamed(bytes: Uint8Array, members: Members, n: number, name: Uint8Array): boolean {
-  const at = 4 * n
-  return at < members.length && isAt(bytes, members[at]!, members[at + 1]!, name)
+/** @param at of the member in `located.inner` @returns whether its name is written so, without escapes */
+function isNamed(bytes: Uint8Array, at: number, name: Uint8Array): boolean {
+  return isAt(bytes, located.inner[at]!, located.inner[at + 1]!, name)
 }
 
-function timeOf(bytes: Uint8Array, meta: Members, name: Uint8Array): number | undefined {
-  for (let n = 0; 4 * n < meta.length; n++) {
-    if (isNamed(bytes, meta, n, name)) return timestampMs(bytes, meta[4 * n + 2]! + 1, meta[4 * n + 3]! - 1)
+function timeOf(bytes: Uint8Array, meta: number, name: Uint8Array): number | undefined {
+  const { top, inner } = located
+  for (let at = top[meta + 4]!; at < top[meta + 5]!; at += INNER_STEP) {
+    if (isNamed(bytes, at, name)) return timestampMs(bytes, inner[at + 2]! + 1, inner[at + 3]! - 1)
   }
   return undefined
 }

@@ -68,10 +68,11 @@ export function serverFindings(server: ServerFacts): Finding[] {
       error(
         `wal_level is ${server.walLevel}, expected logical: set ${isManaged ? 'rds.logical_replication = 1' : 'wal_level = logical'} in ${where} and restart the ${isManaged ? 'writer' : 'server'}`,
       ),
-    server.slots.length >= slotsMax &&
-      error(
-        `all ${slotsMax} replication slots are taken, and a DMS task needs one: drop those nobody uses, or raise max_replication_slots in ${where} and restart`,
-      ),
+    !hasFreeSlot(server) && {
+      // One that is read may be that of our task already, which is then in need of no other.
+      severity: server.slots.some(({ isActive }) => isActive) ? 'warning' : 'error',
+      text: `all ${slotsMax} replication slots are taken, and a new DMS task needs one: drop those nobody uses, or raise max_replication_slots in ${where} and restart`,
+    },
     sendersMax < slotsMax &&
       warning(
         `max_wal_senders is ${sendersMax}, expected at least max_replication_slots (${slotsMax}): set it in ${where} and restart`,
@@ -85,6 +86,10 @@ export function serverFindings(server: ServerFacts): Finding[] {
       ),
   ]
   return [...found.filter(finding => finding !== false), ...server.slots.flatMap(slotFindings)]
+}
+
+export function hasFreeSlot({ slots, slotsMax }: ServerFacts): boolean {
+  return slots.length < slotsMax
 }
 
 function slotFindings(slot: SlotFacts): Finding[] {

@@ -4,7 +4,7 @@
  * A `hold` stops the shard before the record: the record is not at fault, something the operator can mend is. A dead
  * letter is for a record that can never be written. Nothing is dropped without one of the two or a counted skip.
  */
-import { type Change, type Control, type Decoded, inText, pieceOf } from './change.ts'
+import { type Change, type Control, type Decoded, inText, mayHaveColumn, pieceOf } from './change.ts'
 import { converted, type ParseArray } from './column.ts'
 import { misfits } from './definition.ts'
 import { each, find, nameAt, onOneLine, tokenAt, withChanges } from './json-text.ts'
@@ -44,6 +44,7 @@ export type HoldReason =
   | 'index-without-template'
   | 'trimmed'
   | 'too-many-letters'
+  | 'unknown-answer'
 
 export type Hold = { reason: HoldReason; table: string; found: string; expected: string; remedy: string }
 
@@ -127,7 +128,7 @@ function decideChange(
   context: DecideContext,
 ): Decision {
   const key = keyOf(decoded, rules, current, context)
-  const isMoved = decoded.operation === 'update' && (decoded.before.length > 0 || hasBeforeImage)
+  const isMoved = decoded.operation === 'update' && (decoded.hasBefore || hasBeforeImage)
   const oldKey = isMoved ? keyOf(decoded, rules, previous, context) : key
   if (key.kind === 'letter' && (oldKey.kind === 'letter' || key.letter.reason === 'no-key'))
     return unkeyed(key.letter, rules, context)
@@ -257,20 +258,9 @@ function keepOf(change: Change, rules: TableRules, movedFrom: Place | undefined)
   return columns.length === 0 ? undefined : { columns, movedFrom }
 }
 
-/**
- * Whether the row may have columns of the before-image beside its own; asked of every record before it is text, so by the
- * prefix's first letter, in bytes.
- */
-function hasPrefixed({ bytes, row }: Change, prefix: string): boolean {
-  if (prefix === '') return false
-  const { members } = row
-  const first = prefix.charCodeAt(0)
-  for (let at = 0; at < members.length; at += 4) {
-    // Names beyond ASCII and names with escapes are looked at in text.
-    const byte = bytes[Math.abs(members[at]!)]!
-    if (byte === first || byte > 0x7f || members[at]! < 0) return true
-  }
-  return false
+/** Whether the row may have columns of the before-image beside its own: told by the prefix's first letter. */
+function hasPrefixed(change: Change, prefix: string): boolean {
+  return prefix !== '' && mayHaveColumn(change, prefix.charCodeAt(0))
 }
 
 type Document = { kind: 'document'; document: string | Piece } | { kind: 'broken'; column: string }
@@ -282,16 +272,15 @@ function documentText(
   context: DecideContext,
   hasBeforeImage: boolean,
 ): Document {
-  const { bytes, row, text } = change
-  if (text === undefined) {
+  if (!change.text) {
+    const { bytes, rowStart, rowEnd, isOnOneLine } = change
     // Of what may stand between tokens only a line feed ends a document in a bulk body.
-    const lineFeed = bytes.indexOf(0x0a, row.start)
-    const document =
-      lineFeed < 0 || lineFeed >= row.end
-        ? { bytes, start: row.start, end: row.end }
-        : onOneLine(pieceOf(bytes, row.start, row.end))
+    const document = isOnOneLine
+      ? { bytes, start: rowStart, end: rowEnd }
+      : onOneLine(pieceOf(bytes, rowStart, rowEnd))
     return { kind: 'document', document }
   }
+  const { text, row } = change.text
   const changes = new Map<number, string | undefined>()
   for (const [name, { type, onBroken }] of rules.columns) {
     const at = find(text, row.members, name)

@@ -154,28 +154,69 @@ function afterWord(units: CodeUnits, at: number): number {
   return at + word.length
 }
 
+/** Line feeds between tokens so far, of all texts: whether an object has one is told by its two counts. */
+let lineFeeds = 0
+
 function afterBlanks(units: CodeUnits, at: number): number {
   if (units[at]! > 0x20) return at
   let i = at
   for (;;) {
     const unit = units[i]
-    if (unit !== 0x20 && unit !== 0x0a && unit !== 0x0d && unit !== 0x09) return i
+    if (unit === 0x0a) lineFeeds++
+    else if (unit !== 0x20 && unit !== 0x0d && unit !== 0x09) return i
     i++
   }
 }
 
-/** @param length of the text in code units */
-export function scan(units: CodeUnits, length: number, limits: ScanLimits): Scanned | ScanFault {
-  const top: number[] = []
-  const inner: (ObjectText | undefined)[] = []
-  /** The object at depth 2 that is open, if its members are noted. */
-  let second: ObjectText | undefined
-  let secondMembers: number[] = []
+/** Numbers that a member takes in `Located`. */
+export const TOP_STEP = 7
+export const INNER_STEP = 4
+
+/**
+ * Where the members of the text scanned last stand. One for all scans, since arrays for each record cost as much as its
+ * scan; whoever keeps places from it keeps `scan` too, and scans anew when that is no longer the same.
+ */
+export const located = {
+  /** Grows with every scan. */
+  scan: 0,
+  isObject: false,
+  /**
+   * The members of the top, each: name, its end, value, its end, as in `Members`; then where the members of the value begin
+   * and end in `inner` (both -1 where it is no object), and 1 where it has line feeds between its tokens.
+   */
+  top: new Int32Array(16 * TOP_STEP),
+  /** How many numbers of `top` are taken. */
+  topEnd: 0,
+  /** The members of the members. */
+  inner: new Int32Array(256 * INNER_STEP),
+}
+
+function grown(places: Int32Array): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(2 * places.length)
+  larger.set(places)
+  return larger
+}
+
+/** @param end where the text ends; what follows must be nothing, or no character of JSON @returns `located` has the places */
+export function locate(
+  units: CodeUnits,
+  start: number,
+  end: number,
+  limits: ScanLimits,
+): ScanFault | undefined {
+  let { top, inner } = located
+  let topEnd = 0
+  let innerEnd = 0
+  /** Whether the container at depth 2 that is open is an object whose members are noted. */
+  let isNoted = false
+  let lineFeedsBefore = 0
   let depth = 0
   /** Bit d is set when the container at depth d is an object. */
   let objects = 0
-  let i = afterBlanks(units, 0)
+  let i = afterBlanks(units, start)
   const isObject = units[i] === OPEN_BRACE
+  located.scan++
+  located.isObject = isObject
 
   for (;;) {
     // Here a value begins.
@@ -187,8 +228,9 @@ export function scan(units: CodeUnits, length: number, limits: ScanLimits): Scan
       if (unit === OPEN_BRACE) objects |= 1 << depth
       else objects &= ~(1 << depth)
       if (depth === 2 && isObject && unit === OPEN_BRACE) {
-        secondMembers = []
-        second = { start: i, end: 0, members: secondMembers }
+        isNoted = true
+        lineFeedsBefore = lineFeeds
+        top[topEnd - 3] = innerEnd
       }
       i = afterBlanks(units, i + 1)
       // The closing bracket of an empty container is met below, where those of all others are.
@@ -197,9 +239,9 @@ export function scan(units: CodeUnits, length: number, limits: ScanLimits): Scan
         isNameNext = true
       }
     } else if (unit === MINUS || isDigit(unit)) {
-      const start = i
+      const first = i
       i = afterNumber(units, i)
-      if (i - start > limits.numberLengthMax) return 'number-too-long'
+      if (i - first > limits.numberLengthMax) return 'number-too-long'
     } else i = afterWord(units, i)
     if (i < 0) return 'not-json'
 
@@ -207,10 +249,12 @@ export function scan(units: CodeUnits, length: number, limits: ScanLimits): Scan
     let isValueEnd = !(unit === OPEN_BRACE || unit === OPEN_BRACKET)
     while (!isNameNext) {
       if (isValueEnd) {
-        if (depth === 0)
-          return afterBlanks(units, i) === length ? { top: isObject ? top : undefined, inner } : 'not-json'
-        if (depth === 1 && isObject) top[top.length - 1] = i
-        else if (depth === 2 && second) secondMembers[secondMembers.length - 1] = i
+        if (depth === 0) {
+          located.topEnd = topEnd
+          return afterBlanks(units, i) === end ? undefined : 'not-json'
+        }
+        if (depth === 1 && isObject) top[topEnd - 4] = i
+        else if (depth === 2 && isNoted) inner[innerEnd - 1] = i
       }
       isValueEnd = true
       i = afterBlanks(units, i)
@@ -223,10 +267,10 @@ export function scan(units: CodeUnits, length: number, limits: ScanLimits): Scan
       } else if (next === (isInObject ? CLOSE_BRACE : CLOSE_BRACKET)) {
         i++
         depth--
-        if (depth === 1 && second) {
-          second.end = i
-          inner[inner.length - 1] = second
-          second = undefined
+        if (depth === 1 && isNoted) {
+          isNoted = false
+          top[topEnd - 2] = innerEnd
+          top[topEnd - 1] = lineFeeds === lineFeedsBefore ? 0 : 1
         }
       } else return 'not-json'
     }
@@ -242,9 +286,47 @@ export function scan(units: CodeUnits, length: number, limits: ScanLimits): Scan
     if (units[colon] !== COLON) return 'not-json'
     const value = afterBlanks(units, colon + 1)
     if (depth === 1) {
-      top.push(name, nameEnd - 1, value, 0)
-      inner.push(undefined)
-    } else if (depth === 2 && second) secondMembers.push(name, nameEnd - 1, value, 0)
+      if (topEnd + TOP_STEP > top.length) top = located.top = grown(top)
+      top[topEnd] = name
+      top[topEnd + 1] = nameEnd - 1
+      top[topEnd + 2] = value
+      top[topEnd + 4] = -1
+      top[topEnd + 5] = -1
+      topEnd += TOP_STEP
+    } else if (depth === 2 && isNoted) {
+      if (innerEnd + INNER_STEP > inner.length) inner = located.inner = grown(inner)
+      inner[innerEnd] = name
+      inner[innerEnd + 1] = nameEnd - 1
+      inner[innerEnd + 2] = value
+      innerEnd += INNER_STEP
+    }
     i = value
   }
+}
+
+/** As `locate`, with arrays of their own for the places. @param length of the text in code units */
+export function scan(units: CodeUnits, length: number, limits: ScanLimits): Scanned | ScanFault {
+  const fault = locate(units, 0, length, limits)
+  if (fault !== undefined) return fault
+  if (!located.isObject) return { top: undefined, inner: [] }
+  const top: number[] = []
+  const inner: (ObjectText | undefined)[] = []
+  for (let at = 0; at < located.topEnd; at += TOP_STEP) {
+    const [name, nameEnd, start, end, first, last] = located.top.subarray(at, at + TOP_STEP)
+    top.push(name!, nameEnd!, start!, end!)
+    inner.push(first! < 0 ? undefined : { start: start!, end: end!, members: membersFrom(first!, last!, 0) })
+  }
+  return { top, inner }
+}
+
+/** Members of `located.inner` as an array of their own, for a text that begins at `start`. */
+export function membersFrom(first: number, last: number, start: number): Members {
+  const { inner } = located
+  const members: number[] = []
+  for (let at = first; at < last; at += INNER_STEP) {
+    const name = inner[at]!
+    members.push(name < 0 ? name + start : name - start, inner[at + 1]! - start)
+    members.push(inner[at + 2]! - start, inner[at + 3]! - start)
+  }
+  return members
 }

@@ -19,7 +19,7 @@ type Lack = { columns: readonly string[]; readings: readonly Place[] }
 
 export type Folded = {
   /** Updates whose columns have to be read. */
-  lacking: ReadonlyMap<Op, Lack>
+  lacking: Map<Op, Lack>
   /** The documents to read, each once. */
   readings: Place[]
   /** Those of them whose key changed: each needs a letter for its new id. */
@@ -72,18 +72,22 @@ function carried(op: Op, states: ReadonlyMap<string, Op | 'deleted'>, lacking: R
 }
 
 /**
- * Puts what was read into the documents.
+ * Puts what was read into the documents of an index; a row and the document it moved from are in the same one.
  *
+ * @param folded no longer lacks or reads anything of this index afterwards
  * @param read the text of each document that was found, by `documentKey` of its place
  * @returns the updates that found none: their columns stay without a value, which only the source's row can give them
  */
-export function fillKept({ lacking }: Folded, read: ReadonlyMap<string, string>): Op[] {
+export function fillKept(folded: Folded, index: string, read: ReadonlyMap<string, string>): Op[] {
   const unknown: Op[] = []
-  for (const [op, { columns, readings }] of lacking) {
+  for (const [op, { columns, readings }] of folded.lacking) {
+    if (op.write.index !== index) continue
+    folded.lacking.delete(op)
     const found = readings.map(place => read.get(documentKey(place))).find(text => text !== undefined)
     if (found === undefined) unknown.push(op)
     else op.write = filledWith(op.write, columns, found)
   }
+  folded.readings = folded.readings.filter(place => place.index !== index)
   return unknown
 }
 

@@ -24,13 +24,13 @@ export type Key = { kind: 'key'; parts: string[] } | { kind: 'letter'; letter: L
 type TokenOf = (change: Change, column: string, beforeImagePrefix: string) => string | undefined
 
 export function current(change: Change, column: string): string | undefined {
-  return valueIn(change, change.row.members, column)
+  return valueIn(change, 'row', column)
 }
 
 /** The value before the update: from the before-image, from a `BI_` column, else unchanged. An empty one means an unchanged key. */
 export function previous(change: Change, column: string, prefix: string): string | undefined {
   // A key column is never null at the source: there it means that the before-image does not have it.
-  const image = valueIn(change, change.before, column) ?? 'null'
+  const image = valueIn(change, 'before', column) ?? 'null'
   if (image !== 'null') return image
   const prefixed = prefix === '' ? 'null' : (current(change, prefix + column) ?? 'null')
   return prefixed === 'null' ? current(change, column) : prefixed

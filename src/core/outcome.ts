@@ -39,10 +39,16 @@ export type RequestFault = 'timeout' | 'connection' | 'malformed-answer' | `stat
 export type Judgement =
   | { kind: 'done'; outcome: 'indexed' | 'deleted' }
   | { kind: 'conflict'; current: bigint | undefined }
-  | { kind: 'retry'; reason: string }
+  | { kind: 'retry'; reason: string; scope: RetryScope }
   /** `mayPass`: sent again a few times, it may be taken all the same. */
   | { kind: 'dead'; detail: string; mayPass?: boolean }
   | { kind: 'fenced' }
+
+/**
+ * What is at fault. `index`: others can be written meanwhile. `service`: OpenSearch, or the way to it. `unknown`: an answer
+ * nobody foresaw.
+ */
+export type RetryScope = 'index' | 'service' | 'unknown'
 
 /** Refusals that concern the index, not the document, although their status says 400, 403 or 404. */
 const INDEX_AT_FAULT = new Set([
@@ -50,6 +56,7 @@ const INDEX_AT_FAULT = new Set([
   'index_closed_exception',
   'cluster_block_exception',
   'no_shard_available_action_exception',
+  'unavailable_shards_exception',
   // No room for the shards of an index that would be made.
   'validation_exception',
 ])
@@ -69,7 +76,8 @@ const DELETED: Judgement = { kind: 'done', outcome: 'deleted' }
 export function judge(kind: 'index' | 'delete', answer: Answer): Judgement {
   if (answer.kind === 'done') return kind === 'index' ? INDEXED : DELETED
   if (answer.kind === 'fenced') return answer
-  if (answer.kind === 'request') return { kind: 'retry', reason: answer.reason }
+  if (answer.kind === 'request')
+    return { kind: 'retry', reason: answer.reason, scope: scopeOf(answer.reason) }
   if (answer.kind === 'refused') return { kind: 'dead', detail: answer.reason }
   const { status, error } = answer.item
   if (status >= 200 && status < 300) return kind === 'index' ? INDEXED : DELETED
@@ -79,13 +87,25 @@ export function judge(kind: 'index' | 'delete', answer: Answer): Judgement {
   if (status === 409 && type === 'version_conflict_engine_exception') {
     return { kind: 'conflict', current: currentVersion(error?.reason ?? '') }
   }
-  if (INDEX_AT_FAULT.has(type)) return { kind: 'retry', reason: type }
+  if (INDEX_AT_FAULT.has(type)) return { kind: 'retry', reason: type, scope: 'index' }
   if (type === 'illegal_argument_exception' && INDEX_INCOMPLETE.test(error?.reason ?? ''))
-    return { kind: 'retry', reason: type }
+    return { kind: 'retry', reason: type, scope: 'index' }
   if (status === 400 && type === 'illegal_argument_exception' && MAPPED_MEANWHILE.test(error?.reason ?? ''))
     return { kind: 'dead', detail: type, mayPass: true }
   if (status === 400) return { kind: 'dead', detail: deadDetail(type, error?.caused_by?.type) }
-  return { kind: 'retry', reason: `status-${status}` }
+  // Told of one item, a missing permission is one for this index.
+  if (type === 'security_exception') return { kind: 'retry', reason: `status-${status}`, scope: 'index' }
+  return { kind: 'retry', reason: `status-${status}`, scope: isForeseen(status) ? 'service' : 'unknown' }
+}
+
+function scopeOf(fault: RequestFault): RetryScope {
+  const status = /^status-(\d+)$/.exec(fault)
+  return status && !isForeseen(Number(status[1])) ? 'unknown' : 'service'
+}
+
+/** Overloaded, broken, or not yet or no longer allowed. */
+function isForeseen(status: number): boolean {
+  return status >= 500 || [401, 403, 408, 429].includes(status)
 }
 
 /** Only the types: OpenSearch's reasons quote the values of the row. */

@@ -58,6 +58,13 @@ export function emptyPage(records: number): Page {
   }
 }
 
+/** The page turned out to have fewer records. */
+export function endAt(page: Page, records: number): void {
+  page.unsettled -= page.open.length - records
+  page.open.length = records
+  page.outcomes.length = records
+}
+
 /** Adds the writes of the next record. Records are added in shard order. */
 export function addWrites(
   page: Page,
@@ -116,24 +123,45 @@ export function unsettledWrites(page: Page): Op[] {
 }
 
 /**
- * Gives every unsettled write its version under another fence, in the same order. What was refused under the old one was
- * never settled, so nothing is lost; a copy of it that still lands is below.
+ * Gives writes that are about to be sent their versions under another fence, in the same order. What was refused under the
+ * old one was never settled, so nothing is lost; a copy of it that still lands is below.
  */
-export function reversion(page: Page, versionOf: (ordinal: number) => string): void {
-  for (const op of unsettledWrites(page)) {
+export function reversion(ops: readonly Op[], versionOf: (ordinal: number) => string): void {
+  for (const op of ops) {
     if (op.ordinal === 0) continue
-    op.version = versionOf(op.ordinal)
+    const version = versionOf(op.ordinal)
+    if (op.version === version) continue
+    op.version = version
     op.mayHaveLanded = false
   }
 }
 
-/** The writes that may be sent now: of each document the newest, once what it waits for is settled. */
-export function sendable(page: Page): Op[] {
+/**
+ * The writes that may be sent now: of each document the newest, once what it waits for is settled.
+ *
+ * @param isWanted asked of their indices
+ */
+export function sendable(page: Page, isWanted: (index: string) => boolean = () => true): Op[] {
   const ready: Op[] = []
+  let last: string | undefined
+  let isLastWanted = false
   for (const newest of page.newest.values()) {
-    if (newest.after === undefined || newest.after.outcome !== undefined) ready.push(newest)
+    const { index } = newest.write
+    // Mostly the same as of the write before.
+    if (index !== last) {
+      last = index
+      isLastWanted = isWanted(index)
+    }
+    if (isLastWanted && (newest.after === undefined || newest.after.outcome !== undefined)) ready.push(newest)
   }
   return ready
+}
+
+/** The index of the first record at or behind `from` that is not settled; one behind the last record where all are. */
+export function firstUnsettled(page: Page, from: number): number {
+  let at = from
+  while (at < page.open.length && page.open[at] === 0) at++
+  return at
 }
 
 /**

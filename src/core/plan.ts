@@ -1,15 +1,16 @@
 /** The records of a page -> what to write and to bury, up to the first one that holds the shard. */
-import type { Decoded } from './change.ts'
+import type { Decode, Decoded } from './change.ts'
 import { type DecideContext, type Decision, decide, type Hold } from './document.ts'
 import { type Folded, foldKept } from './keep.ts'
 import type { Letter } from './letter.ts'
-import { addLetter, addWrites, emptyPage, type Op, type Page, skip } from './page.ts'
-import type { StreamRecord } from './stream.ts'
+import { addLetter, addWrites, emptyPage, endAt, type Op, type Page, skip, unsettledWrites } from './page.ts'
+import { lengthOf, PageRecord, type StreamRecord } from './stream.ts'
+import type { TableRules } from './table.ts'
 
 export type PlanOptions = {
   context: DecideContext
   recordBytesMax: number
-  decode: (bytes: Uint8Array) => Decoded
+  decode: Decode
   /** Updates that keep values of their documents in one plan: what is read for them is in memory at once. */
   keptMax: number
   /** Ordinals taken so far in this tenure. */
@@ -18,10 +19,14 @@ export type PlanOptions = {
   versionAt: (place: number) => string
 }
 
+/** What is left of a decision once its writes are in the page: one for all records of a table, or thousands would live on. */
+export type Judged = Exclude<Decision, { kind: 'write' | 'hold' }> | WriteJudged
+type WriteJudged = { kind: 'write'; rules: TableRules; table: string }
+
 export type Plan = {
   records: readonly StreamRecord[]
   /** Of each record, in order. */
-  decisions: Decision[]
+  decisions: Judged[]
   /** `load`, `insert`, `update`, `delete`, `control` or `unreadable`. */
   operations: string[]
   committedAtMs: (number | undefined)[]
@@ -40,50 +45,56 @@ export type Plan = {
  * at the most updates that need a reading, or with the records.
  */
 export function plan(records: readonly StreamRecord[], from: number, options: PlanOptions): Plan {
-  const decisions: Decision[] = []
+  const decisions: Judged[] = []
   const operations: string[] = []
   const committedAtMs: (number | undefined)[] = []
-  let { ordinal } = options
-  const firstOrdinal = ordinal + 1
-  let hold: Hold | undefined
-  let kept = 0
-  for (let at = from; at < records.length && kept < options.keptMax; at++) {
-    const { data, partitionKey } = records[at]!
-    ordinal++
-    if (data.length > options.recordBytesMax) {
-      const letter: Letter = { reason: 'record-too-large', detail: `${data.length} bytes` }
-      decisions.push({ kind: 'letter', letter, table: undefined })
-      operations.push('unreadable')
-      committedAtMs.push(undefined)
-      continue
-    }
-    const decoded = options.decode(data)
-    const decision = decide(decoded, partitionKey, options.context)
-    if (decision.kind === 'hold') {
-      hold = decision.hold
-      break
-    }
-    decisions.push(decision)
-    operations.push(decoded.kind === 'change' ? decoded.operation : decoded.kind)
-    committedAtMs.push(decoded.kind === 'change' ? decoded.committedAtMs : undefined)
-    if (decision.kind === 'write' && decision.writes.some(write => write.keep)) kept++
-  }
-
-  const page = emptyPage(decisions.length)
+  const page = emptyPage(records.length - from)
   const letters: Plan['letters'] = []
   const bear = (record: number, letter: Letter) => {
     addLetter(page, record)
     letters.push({ record, letter })
   }
-  for (const [record, decision] of decisions.entries()) {
-    if (decision.kind === 'letter') bear(record, decision.letter)
-    else if (decision.kind !== 'write') skip(page, record)
-    else {
-      const place = decision.isBelowChanges ? 0 : firstOrdinal + record
-      addWrites(page, record, decision.writes, { ordinal: place, version: options.versionAt(place) })
-      for (const letter of decision.letters) bear(record, letter)
+  let { ordinal } = options
+  let hold: Hold | undefined
+  let kept = 0
+  let written: WriteJudged | undefined
+  for (let at = from; at < records.length && kept < options.keptMax; at++) {
+    const one = records[at]!
+    const record = decisions.length
+    ordinal++
+    const bytes = lengthOf(one)
+    if (bytes > options.recordBytesMax) {
+      const letter: Letter = { reason: 'record-too-large', detail: `${bytes} bytes` }
+      decisions.push({ kind: 'letter', letter, table: undefined })
+      operations.push('unreadable')
+      committedAtMs.push(undefined)
+      bear(record, letter)
+      continue
     }
+    const decoded = decodedOf(one, options.decode)
+    const decision = decide(decoded, one.partitionKey, options.context)
+    if (decision.kind === 'hold') {
+      hold = decision.hold
+      break
+    }
+    operations.push(decoded.kind === 'change' ? decoded.operation : decoded.kind)
+    committedAtMs.push(decoded.kind === 'change' ? decoded.committedAtMs : undefined)
+    if (decision.kind !== 'write') {
+      decisions.push(decision)
+      if (decision.kind === 'letter') bear(record, decision.letter)
+      else skip(page, record)
+      continue
+    }
+    const { rules, table, writes } = decision
+    if (written?.rules !== rules) written = { kind: 'write', rules, table }
+    decisions.push(written)
+    const place = decision.isBelowChanges ? 0 : ordinal
+    const keepsBefore = page.keeps
+    addWrites(page, record, writes, { ordinal: place, version: options.versionAt(place) })
+    if (page.keeps > keepsBefore) kept++
+    for (const letter of decision.letters) bear(record, letter)
   }
+  endAt(page, decisions.length)
   const folded = foldKept(page)
   for (const op of folded.moved) bear(op.record, keptLetter('kept-columns-moved', op))
   return {
@@ -99,6 +110,49 @@ export function plan(records: readonly StreamRecord[], from: number, options: Pl
   }
 }
 
+/**
+ * What is left of a plan that has to wait long: its unsettled records alone, in memory of their own, so that the page they
+ * were read in is free. The writes are the same objects, at their new places.
+ */
+export function leftOf(work: Plan): Plan {
+  const { page } = work
+  const kept = page.open.flatMap((open, record) => (open > 0 ? [record] : []))
+  const placeOf = new Map(kept.map((record, place) => [record, place]))
+  const records = kept.map(record => {
+    const { sequenceNumber, partitionKey, arrivedAtMs, data } = work.records[record]!
+    return { sequenceNumber, partitionKey, arrivedAtMs, data: new Uint8Array(data) }
+  })
+  for (const op of unsettledWrites(page)) {
+    const { piece } = op.write
+    // A piece is a part of its own record.
+    const from = beginOf(work.records[op.record]!)
+    op.record = placeOf.get(op.record)!
+    const bytes = records[op.record]!.data
+    if (piece) op.write = { ...op.write, piece: { bytes, start: piece.start - from, end: piece.end - from } }
+  }
+  const of = <T>(all: readonly T[]): T[] => kept.map(record => all[record]!)
+  return {
+    ...work,
+    records,
+    decisions: of(work.decisions),
+    operations: of(work.operations),
+    committedAtMs: of(work.committedAtMs),
+    page: { ...page, newest: new Map(page.newest), open: of(page.open), outcomes: of(page.outcomes) },
+    letters: [],
+  }
+}
+
+/** Where a record's data begins in the bytes its pieces are of. */
+function beginOf(record: StreamRecord): number {
+  return record instanceof PageRecord ? record.start : 0
+}
+
+function decodedOf(record: StreamRecord, decode: Decode): Decoded {
+  if (!(record instanceof PageRecord)) return decode(record.data)
+  const { page, start, end } = record
+  return decode(page.bytes, start, end, page.isUtf8)
+}
+
 /** The columns an update keeps may have been lost with a document: the source's row has them. */
 export function keptLetter(reason: 'kept-columns-moved' | 'kept-columns-unknown', { write }: Op): Letter {
   const { index, id, routing } = write
@@ -107,6 +161,5 @@ export function keptLetter(reason: 'kept-columns-moved' | 'kept-columns-unknown'
 
 /** The table a record of the plan is of, where it can be told. */
 export function tableOf(work: Plan, record: number): string | undefined {
-  const decision = work.decisions[record]!
-  return decision.kind === 'hold' ? undefined : decision.table
+  return work.decisions[record]!.table
 }

@@ -2,6 +2,7 @@
 import { totalmem } from 'node:os'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { BackoffPlace } from '../core/backoff.ts'
+import { CountedHistogram } from './counted-histogram.ts'
 import { leaseMetrics } from './lease-metrics.ts'
 
 /** Beyond so many tables the rest is one: a database of thousands must not become as many series. */
@@ -23,13 +24,16 @@ const CONTROL_OPERATIONS = new Set([
   'column-type-change',
 ])
 
+/** What a shard answers at each scrape. */
+type Asked = { inFlight: () => number; parked: () => number; checkpointAgeSeconds: () => number }
+
 export function serviceMetrics(build: { version: string; workerId: string; stream: string }) {
   const registry = new Registry()
   const registers = [registry]
   // On every series, so that a question about one worker or stream needs no join, wherever they are collected.
   registry.setDefaultLabels({ stream: build.stream, worker: build.workerId })
   collectDefaultMetrics({ register: registry })
-  const asked = new Map<string, { inFlight: () => number; checkpointAgeSeconds: () => number }>()
+  const asked = new Map<string, Asked>()
   const heldReasons = new Map<string, string>()
 
   const buildInfo = new Gauge({
@@ -73,13 +77,22 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
       for (const [shard, ask] of asked) this.set({ shard }, ask.inFlight())
     },
   })
+  const parked = new Gauge({
+    name: 'cdc_parked_records',
+    help: 'Records of those in flight that wait for a blocked index. No checkpoint passes the oldest of them.',
+    labelNames: SHARD_LABEL,
+    registers,
+    collect() {
+      for (const [shard, ask] of asked) this.set({ shard }, ask.parked())
+    },
+  })
   const tableSettled = new Counter({
     name: 'cdc_table_records_settled_total',
     help: `Records done with, by table, operation (load, insert, update, delete, control, unreadable) and outcome. Tables beyond ${TABLES_MAX} are \`${OTHER_TABLES}\`.`,
     labelNames: ['table', 'operation', 'outcome'],
     registers,
   })
-  const tableLatency = new Histogram({
+  const tableLatency = new CountedHistogram({
     name: 'cdc_table_commit_to_indexed_seconds',
     help: 'As cdc_commit_to_indexed_seconds, by table, in fewer steps.',
     labelNames: ['table'],
@@ -131,7 +144,7 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
     labelNames: ['shard', 'reason'],
     registers,
   })
-  const latency = new Histogram({
+  const latency = new CountedHistogram({
     name: 'cdc_commit_to_indexed_seconds',
     help: 'From commit at the source (else from when DMS built the record) to acknowledged by OpenSearch.',
     buckets: [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30, 60, 300],
@@ -191,8 +204,11 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
     bulksInFlight: () => 0,
     bulkLimit: () => 0,
     reservedBytes: () => 0,
+    parkedBytes: () => 0,
+    /** Index -> reason. */
+    blockedIndices: (): ReadonlyMap<string, string> => new Map(),
   }
-  const asks: [name: string, help: string, of: keyof typeof gauges][] = [
+  const asks: [name: string, help: string, of: Exclude<keyof typeof gauges, 'blockedIndices'>][] = [
     ['cdc_queue_bytes', 'Bytes of actions that wait for a bulk request.', 'queueBytes'],
     ['cdc_bulk_in_flight', 'Bulk requests under way.', 'bulksInFlight'],
     [
@@ -201,6 +217,11 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
       'bulkLimit',
     ],
     ['cdc_read_reserved_bytes', 'Bytes of the read budget in use.', 'reservedBytes'],
+    [
+      'cdc_parked_bytes',
+      'What the parked records take of PARKED_BYTES_MAX; near it their shards stop reading.',
+      'parkedBytes',
+    ],
   ]
   for (const [name, help, of] of asks)
     new Gauge({
@@ -211,6 +232,16 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
         this.set(gauges[of]())
       },
     })
+  new Gauge({
+    name: 'cdc_index_blocked',
+    help: '1 while OpenSearch cannot write to the index: closed, blocked, or without a shard. Its records are parked.',
+    labelNames: ['index', 'reason'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [index, reason] of gauges.blockedIndices()) this.set({ index, reason }, 1)
+    },
+  })
 
   const reads = new Counter({
     name: 'cdc_getrecords_total',
@@ -252,11 +283,7 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
         receivedBytes.inc({ shard }, bytes)
       },
       behind: (shard: string, seconds: number): void => lag.set({ shard }, seconds),
-      watch(
-        shard: string,
-        ask: { inFlight: () => number; checkpointAgeSeconds: () => number },
-        fenceOfTenure: number,
-      ): () => void {
+      watch(shard: string, ask: Asked, fenceOfTenure: number): () => void {
         asked.set(shard, ask)
         fence.set({ shard }, fenceOfTenure)
         return () => {
@@ -278,8 +305,7 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
         const table = tableLabel(settledNow.table)
         tableSettled.inc({ table, operation, outcome }, records)
         if (latencies.length === 0) return
-        const histogram = tableLatency.labels(table)
-        for (const value of latencies) histogram.observe(Math.max(0, value))
+        tableLatency.observeAll(latencies, table)
       },
       skipped: (reason: string, records: number): void => skipped.inc({ reason }, records),
       control: (operation: string, records: number): void =>
@@ -290,9 +316,7 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
         jumps.inc()
         fence.set({ shard }, fenceOfTenure)
       },
-      latency(seconds: readonly number[]): void {
-        for (const value of seconds) latency.observe(Math.max(0, value))
-      },
+      latency: (seconds: readonly number[]): void => latency.observeAll(seconds),
       held(shard: string, reason: string | undefined): void {
         removeHeld(shard)
         if (reason) {
@@ -327,7 +351,7 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
   /** A gauge of a shard that was given up would page for ever; its counters begin anew with the next tenure. */
   function removeSeries(shard: string): void {
     removeHeld(shard)
-    for (const metric of [received, receivedBytes, inFlight, lag, checkpointAge, fence])
+    for (const metric of [received, receivedBytes, inFlight, parked, lag, checkpointAge, fence])
       metric.remove({ shard })
     for (const outcome of ['indexed', 'deleted', 'superseded', 'skipped', 'dead_lettered'])
       settled.remove({ shard, outcome })

@@ -41,8 +41,10 @@ async function readBy(decoder: 'bytes' | 'sdk') {
   try {
     const page: StreamPage = await stream.read('iterator', 100)
     if (page.kind !== 'records') return page
-    const records = page.records.map(({ data, ...rest }) => ({
-      ...rest,
+    const records = page.records.map(({ sequenceNumber, partitionKey, arrivedAtMs, data }) => ({
+      sequenceNumber,
+      partitionKey,
+      arrivedAtMs,
       data: Buffer.from(data).toString('base64'),
     }))
     return { ...page, records }

@@ -326,7 +326,7 @@ const indices: ProvokedRow[] = [
       }
     },
     answer: item(503, 'unavailable_shards_exception'),
-    judgement: retry('status-503'),
+    judgement: retry('unavailable_shards_exception'),
   },
 ]
 

@@ -62,7 +62,7 @@ const items: ToldRow[] = [
     ...told(409, conflict),
     judgement: { kind: 'conflict', current: undefined },
   },
-  { name: 'another 409', ...told(409, 'never_heard_of'), judgement: retry('status-409') },
+  { name: 'another 409', ...told(409, 'never_heard_of'), judgement: retry('status-409', 'unknown') },
   {
     name: 'a field mapped otherwise by another request at the same time',
     reply: { kind: 'item', status: 400, error: { type: 'illegal_argument_exception', reason: mapped } },
@@ -72,7 +72,7 @@ const items: ToldRow[] = [
   {
     name: 'red index: primary shard not active',
     ...told(503, 'unavailable_shards_exception'),
-    judgement: retry('status-503'),
+    judgement: retry('unavailable_shards_exception'),
   },
   {
     name: 'write queue full',
@@ -99,12 +99,20 @@ const items: ToldRow[] = [
     ...told(404, 'no_shard_available_action_exception'),
     judgement: retry('no_shard_available_action_exception'),
   },
-  { name: 'index not permitted', ...told(403, 'security_exception'), judgement: retry('status-403') },
-  { name: 'user not known', ...told(401, 'security_exception'), judgement: retry('status-401') },
+  {
+    name: 'index not permitted',
+    ...told(403, 'security_exception'),
+    judgement: retry('status-403', 'index'),
+  },
+  { name: 'user not known', ...told(401, 'security_exception'), judgement: retry('status-401', 'index') },
   { name: 'too slow', ...told(408, 'timeout_exception'), judgement: retry('status-408') },
   { name: 'broken shard', ...told(500, 'translog_exception'), judgement: retry('status-500') },
   { name: 'a 400 of a type nobody knows', ...told(400, 'never_heard_of'), judgement: dead('never_heard_of') },
-  { name: 'a status nobody knows', ...told(418, 'never_heard_of'), judgement: retry('status-418') },
+  {
+    name: 'a status nobody knows',
+    ...told(418, 'never_heard_of'),
+    judgement: retry('status-418', 'unknown'),
+  },
 ]
 
 /** Every status that is waited out, with what says it. */
@@ -140,7 +148,7 @@ const wholes: ToldRow[] = [
       name: `${status} of all: ${name}`,
       reply: { kind: 'whole', status, body: text },
       answer: whole(status, type),
-      judgement: retry(`status-${status}`),
+      judgement: retry(`status-${status}`, [302, 404, 418].includes(status) ? 'unknown' : 'service'),
       mayHaveLanded,
     }),
   ),
@@ -148,14 +156,14 @@ const wholes: ToldRow[] = [
     name: '400 of all: closed index',
     reply: { kind: 'whole', status: 400, body: body('index_closed_exception', 400) },
     answer: whole(400, 'index_closed_exception'),
-    judgement: retry('status-400'),
+    judgement: retry('status-400', 'unknown'),
     mayHaveLanded: false,
   },
   {
     name: '400 of all: not from OpenSearch',
     reply: { kind: 'whole', status: 400, body: HTML },
     answer: whole(400),
-    judgement: retry('status-400'),
+    judgement: retry('status-400', 'unknown'),
     mayHaveLanded: false,
   },
   ...['action_request_validation_exception', 'illegal_argument_exception', 'json_parse_exception'].map(

@@ -7,7 +7,13 @@
  */
 import { expect } from 'vitest'
 import { bulkWriter } from '../../src/bulk-writer.ts'
-import { type Answer, type BulkAnswer, type Judgement, judge } from '../../src/core/outcome.ts'
+import {
+  type Answer,
+  type BulkAnswer,
+  type Judgement,
+  judge,
+  type RetryScope,
+} from '../../src/core/outcome.ts'
 import { versionsOf } from '../../src/core/version.ts'
 
 /** What is expected of a row. */
@@ -38,7 +44,11 @@ export type Culprit = {
 }
 
 export const done = (outcome: 'indexed' | 'deleted' = 'indexed'): Judgement => ({ kind: 'done', outcome })
-export const retry = (reason: string): Judgement => ({ kind: 'retry', reason })
+/** Reasons that are a type of OpenSearch's concern the index. */
+export const retry = (
+  reason: string,
+  scope: RetryScope = reason.endsWith('_exception') ? 'index' : 'service',
+): Judgement => ({ kind: 'retry', reason, scope })
 export const dead = (detail: string): Judgement => ({ kind: 'dead', detail })
 export const item = (status: number, type?: string) =>
   ({ kind: 'item', status, ...(type === undefined ? {} : { type }) }) as const

@@ -41,10 +41,16 @@ describe('the server', () => {
       /set wal_level = logical in postgresql\.conf/,
     ],
     [
-      'no slot left',
+      'no slot left, though one is read, as by a task of before',
       { slotsMax: 1, sendersMax: 1, slots: [{ ...slot, isActive: true }] },
-      'error',
+      'warning',
       /all 1 replication slots are taken.*max_replication_slots/,
+    ],
+    [
+      'no slot at all',
+      { slotsMax: 0, sendersMax: 0 },
+      'error',
+      /all 0 replication slots are taken.*max_replication_slots/,
     ],
     ['fewer senders than slots', { sendersMax: 5 }, 'warning', /max_wal_senders is 5.*\(10\)/],
     ['a time limit DMS fails under', { senderTimeoutMs: 9999 }, 'error', /wal_sender_timeout is 9999 ms/],

@@ -63,7 +63,7 @@ function planned(
   )
   const versionOf = versionsOf(500)
   return plan(records, given.from ?? 0, {
-    decode,
+    decode: bytes => decode(bytes),
     context,
     recordBytesMax: 1_000_000,
     keptMax: given.keptMax ?? 100,
@@ -90,7 +90,7 @@ function filled(work: Plan, documents: Record<string, string>): number {
     documentKey({ index: 'public_t', id }),
     text,
   ])
-  return fillKept(work.folded, new Map(read)).length
+  return fillKept(work.folded, 'public_t', new Map(read)).length
 }
 
 describe('values carried within a batch', () => {
@@ -138,7 +138,7 @@ describe('values carried within a batch', () => {
   test('each column by itself: one is carried, the other read', () => {
     const two = (data: string): Change => ({ operation: 'update', table: 'two', data })
     const work = planned([two('{"id":"a","x":1,"y":null}'), two('{"id":"a","x":null}')])
-    fillKept(work.folded, new Map([['public_two\na', '{"id":"a","x":8,"y":9}']]))
+    fillKept(work.folded, 'public_two', new Map([['public_two\na', '{"id":"a","x":8,"y":9}']]))
     expect(newest(work)).toEqual({ a: '{"id":"a","x":1,"y":9}' })
   })
 })
@@ -162,7 +162,7 @@ describe('values read', () => {
   test('a retry under another fence keeps what was read', () => {
     const work = planned([update('a', null)])
     filled(work, { a: row('a', 5) })
-    reversion(work.page, versionsOf(900))
+    reversion(sendable(work.page), versionsOf(900))
     expect(newest(work)).toEqual({ a: '{"id":"a","toast":5}' })
     expect(sendable(work.page)[0]!.version).toBe(versionsOf(900)(1))
   })

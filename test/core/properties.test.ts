@@ -4,10 +4,11 @@ import fc from 'fast-check'
 import { parse } from 'postgres-array'
 import { describe, expect, test } from 'vitest'
 import { canonical } from '../../docker/demo/raw-json.ts'
-import { decode } from '../../src/core/change.ts'
+import { type Decoded, decode } from '../../src/core/change.ts'
 import { converted } from '../../src/core/column.ts'
 import { decide, documentOf } from '../../src/core/document.ts'
 import { documentId } from '../../src/core/key.ts'
+import { decoder } from '../../src/decoder.ts'
 import { noTableFile } from '../../src/table-file.ts'
 import { decideContext } from '../../src/tables.ts'
 
@@ -188,6 +189,35 @@ describe('decoding', SLOW, () => {
       RUNS,
     )
     expect(accepted).toBeGreaterThan(500)
+  })
+
+  test('a record among others is read as if it stood alone, whatever is read in between', () => {
+    const decodeAt = decoder('before-image')
+    const written = (decoded: Decoded) => {
+      const decision = decide(decoded, 'public.t', context)
+      if (decision.kind !== 'write') return decision
+      return decision.writes.map(write => ({ ...write, piece: undefined, document: documentOf(write) }))
+    }
+    fc.assert(
+      fc.property(
+        record,
+        damage,
+        record,
+        fc.constantFrom('', '0', '"', '\\', '}', 'e1'),
+        (one, changes, other, more) => {
+          for (const text of [one.text, damaged(one.text, changes)]) {
+            const alone = bytesOf(text)
+            const begin = bytesOf(`${more}\u0000`)
+            const bytes = new Uint8Array([...begin, ...alone, 0, ...bytesOf(more)])
+            const found = decodeAt(bytes, begin.length, begin.length + alone.length)
+            const expected = written(decodeAt(alone))
+            decodeAt(bytesOf(other.text))
+            expect(written(found)).toEqual(expected)
+          }
+        },
+      ),
+      RUNS,
+    )
   })
 
   /** Half a character has no UTF-8 form, and becomes what stands for it. */

@@ -50,7 +50,7 @@ export function outcomeOf(line: CorpusLine, kept: KeptColumns): Outcome {
       versionAt: versionsOf(1),
     },
   )
-  fillKept(planned.folded, new Map())
+  for (const { index } of planned.folded.readings) fillKept(planned.folded, index, new Map())
   const letters = planned.letters.map(({ letter }) => letter.reason as string)
   const writes: Written[] = []
   for (const { write } of unsettledWrites(planned.page)) {

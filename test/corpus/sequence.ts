@@ -4,12 +4,14 @@
  * The index keeps tombstones and refuses what OpenSearch refuses of any document; it has no mapping.
  */
 
+import { blockedIndices } from '../../src/blocked-indices.ts'
 import type { Action } from '../../src/bulk-writer.ts'
 import { documentOf } from '../../src/core/document.ts'
 import type { Place } from '../../src/core/letter.ts'
 import type { Answer, Item } from '../../src/core/outcome.ts'
 import { decoder } from '../../src/decoder.ts'
 import { type PageWriterSettings, pageWriter } from '../../src/page-writer.ts'
+import { readBudget } from '../../src/read-budget.ts'
 import type { Tenure } from '../../src/tenure.ts'
 import type { CorpusLine } from './line.ts'
 import { beforeImageOf, contextOf, partitionKeyOf } from './line-tables.ts'
@@ -27,6 +29,9 @@ export type Left = {
 export async function leftBy(line: CorpusLine, pageLength: number): Promise<Left> {
   const index = indexInMemory()
   const letters: string[] = []
+  const clock = { now: () => 0, monotonic: () => 0, sleep: async () => {} }
+  const random = () => 0.5
+  const halt = new AbortController().signal
   const writer = pageWriter(
     {
       write: index.write,
@@ -39,8 +44,10 @@ export async function leftBy(line: CorpusLine, pageLength: number): Promise<Left
       leases: async () => [],
       decode: decoder(beforeImageOf(line)),
       context: contextOf(line, 'absent-in-updates'),
-      clock: { now: () => 0, monotonic: () => 0, sleep: async () => {} },
-      random: () => 0.5,
+      blocked: blockedIndices({ clock, random, log: silent }, { firstMs: 0, maxMs: 0 }),
+      parkingRoom: readBudget(1_000_000),
+      clock,
+      random,
       log: silent,
       metrics: {
         backoff: () => {},
@@ -57,6 +64,7 @@ export async function leftBy(line: CorpusLine, pageLength: number): Promise<Left
     },
     tenure(contextOf(line, 'none').range),
     settings(),
+    { halt, leaving: halt },
   )
   const records = line.records.map((record, at) => ({
     sequenceNumber: String(at + 1),
@@ -64,11 +72,10 @@ export async function leftBy(line: CorpusLine, pageLength: number): Promise<Left
     data: record.data,
     partitionKey: partitionKeyOf(record, line),
   }))
-  const halt = new AbortController().signal
   for (let at = 0; at < records.length; ) {
     const page = records.slice(at, at + pageLength)
     writer.accept(page.length)
-    const settled = await writer.settleFrom(page, 0, halt, halt)
+    const settled = await writer.settleFrom(page, 0)
     if (settled.kind === 'halted') return { ...index.left(), letters, held: 'the page writer halted' }
     if (settled.hold)
       return { ...index.left(), letters, held: `${settled.hold.reason}: ${settled.hold.found}` }
@@ -87,6 +94,8 @@ function settings(): PageWriterSettings {
     keptMax: 200,
     letters: { lettersMax: 1000, shareMax: 1, shareFrom: 1000 },
     heldRetryMs: 0,
+    unknownAnswerMs: 0,
+    onUnknownAnswer: 'hold',
     retry: { firstMs: 0, maxMs: 0 },
   }
 }

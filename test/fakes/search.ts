@@ -1,4 +1,5 @@
 /** An index in memory with external versions and tombstones. It answers the contract test of the real one. */
+import { DocumentUnreadable } from '../../src/core/multi-get.ts'
 import type { BulkAnswer, Item } from '../../src/core/outcome.ts'
 
 type Stored = { version: bigint; document: string | undefined }
@@ -6,8 +7,12 @@ type Stored = { version: bigint; document: string | undefined }
 export function fakeSearch() {
   const documents = new Map<string, Stored>()
   const requests: string[][] = []
+  /** Index -> what is answered to each write of it. */
+  const blocked = new Map<string, Item>()
 
   function apply(kind: 'index' | 'delete', key: string, version: bigint, document: string | undefined): Item {
+    const block = blocked.get(key.slice(0, key.indexOf('/')))
+    if (block) return block
     const found = documents.get(key)
     if (found && found.version >= version) {
       const reason = `[x]: version conflict, current version [${found.version}] is higher or equal to the one provided [${version}]`
@@ -22,6 +27,7 @@ export function fakeSearch() {
 
   return {
     requests,
+    blocked,
     /** `index/id` -> the document's text, for those that are there. */
     found: () =>
       new Map(
@@ -29,6 +35,8 @@ export function fakeSearch() {
       ),
     apply,
     async documents(places: readonly { index: string; id: string }[]): Promise<(string | undefined)[]> {
+      const closed = places.find(({ index }) => blocked.get(index)?.error?.type === 'index_closed_exception')
+      if (closed) throw new DocumentUnreadable('index_closed_exception')
       return places.map(({ index, id }) => documents.get(`${index}/${id}`)?.document)
     },
     async bulk(body: string | Buffer): Promise<BulkAnswer> {

@@ -1,4 +1,5 @@
 /** The production worker, consumer and writer on models of everything outside, with time that moves by hand. */
+import { blockedIndices } from '../../src/blocked-indices.ts'
 import { bulkWriter } from '../../src/bulk-writer.ts'
 import type { OnUnknownTable } from '../../src/core/document.ts'
 import type { SealedLetter } from '../../src/core/letter.ts'
@@ -13,6 +14,8 @@ import { fakeClock } from './clock.ts'
 import { fakeLeaseTable } from './lease-table.ts'
 import { fakeSearch } from './search.ts'
 import { fakeStream } from './stream.ts'
+
+const RETRY = { firstMs: 100, maxMs: 1000 }
 
 export function fakeWorld(options: { shards?: number } = {}) {
   const time = fakeClock()
@@ -42,7 +45,13 @@ export function fakeWorld(options: { shards?: number } = {}) {
 
   function startWorker(
     owner: string,
-    given: { tables?: string; onUnknownTable?: OnUnknownTable; leaseMs?: number } = {},
+    given: {
+      tables?: string
+      onUnknownTable?: OnUnknownTable
+      onUnknownAnswer?: 'hold' | 'dead-letter'
+      leaseMs?: number
+      parkedBytesMax?: number
+    } = {},
   ) {
     const drain = new AbortController()
     const abandon = new AbortController()
@@ -58,6 +67,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
       endings: [] as string[],
     }
     const inFlight = new Map<string, () => number>()
+    const parked = new Map<string, () => number>()
     const ages = new Map<string, () => number>()
     const log = (level: string) => (fields: object, text: string) =>
       logs.push({ level, text, fields: { ...fields } })
@@ -71,6 +81,8 @@ export function fakeWorld(options: { shards?: number } = {}) {
       monotonic: time.clock.monotonic,
       onRequest: () => {},
     })
+    const parkingRoom = readBudget(given.parkedBytesMax ?? 1_000_000)
+    const blocked = blockedIndices({ clock: time.clock, random: () => 0.5, log: logger }, RETRY)
     const context = decideContext({
       file: given.tables ? parseTableFile(given.tables, 'tables.yaml') : noTableFile,
       indexPatterns: ['public_*'],
@@ -102,6 +114,8 @@ export function fakeWorld(options: { shards?: number } = {}) {
               leases: async () => (await table.list()).leases,
               createChildren: me.createChildren,
               budget: readBudget(100_000_000),
+              parkingRoom,
+              blocked,
               decode: decoder('before-image'),
               context,
               clock: time.clock,
@@ -116,6 +130,7 @@ export function fakeWorld(options: { shards?: number } = {}) {
                 behind: () => {},
                 watch: (shard, ask) => {
                   inFlight.set(shard, ask.inFlight)
+                  parked.set(shard, ask.parked)
                   ages.set(shard, ask.checkpointAgeSeconds)
                   return () => inFlight.delete(shard)
                 },
@@ -149,7 +164,9 @@ export function fakeWorld(options: { shards?: number } = {}) {
               keptMax: 200,
               letters: { lettersMax: 1000, shareMax: 0.05, shareFrom: 100 },
               recordBytesMax: 1_000_000,
-              retry: { firstMs: 100, maxMs: 1000 },
+              unknownAnswerMs: 60_000,
+              onUnknownAnswer: given.onUnknownAnswer ?? 'hold',
+              retry: RETRY,
             },
           ),
         destroySockets: () => {
@@ -196,6 +213,9 @@ export function fakeWorld(options: { shards?: number } = {}) {
       abandon: () => abandon.abort(),
       socketsDestroyed: () => socketsDestroyed,
       checkpointAge: (shard: string) => ages.get(shard)!(),
+      parked: (shard: string) => parked.get(shard)!(),
+      parkedBytes: parkingRoom.reservedBytes,
+      blocked: blocked.all,
       inFlight: () => [...inFlight.values()].reduce((sum, count) => sum + count(), 0),
       settledCount: () => [...counts.settled.values()].reduce((sum, count) => sum + count, 0),
     }

@@ -137,7 +137,11 @@ test('states as they are, counters since the last line; a last line at the end, 
     RecordsUnaccounted: 0,
   })
 
-  const unwatch = metrics.shard.watch(SHARD, { inFlight: () => 0, checkpointAgeSeconds: () => 7 }, 1)
+  const unwatch = metrics.shard.watch(
+    SHARD,
+    { inFlight: () => 0, parked: () => 0, checkpointAgeSeconds: () => 7 },
+    1,
+  )
   metrics.shard.behind(SHARD, 3)
   metrics.shard.behind('shardId-000000000001', 5.5)
   metrics.shard.held(SHARD, 'unknown-table')

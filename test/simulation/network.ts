@@ -7,6 +7,7 @@
  */
 
 import type { Place, SealedLetter } from '../../src/core/letter.ts'
+import { DocumentUnreadable } from '../../src/core/multi-get.ts'
 import type { BulkAnswer, Item } from '../../src/core/outcome.ts'
 import type { StreamPage } from '../../src/core/stream.ts'
 import type { LeaseTable } from '../../src/worker.ts'
@@ -41,7 +42,14 @@ export const calm: Roughness = {
 }
 
 /** As rough as the run is at this moment: the faults end before the run does. */
-export type Weather = { roughness: () => Roughness }
+export type Weather = {
+  roughness: () => Roughness
+  /** A closed index cannot be read either. */
+  blockOf: (index: string) => 'blocked' | 'closed' | undefined
+}
+
+const BLOCKED: Item = { status: 403, error: { type: 'cluster_block_exception' } }
+const CLOSED: Item = { status: 400, error: { type: 'index_closed_exception' } }
 
 const lost = Number.POSITIVE_INFINITY
 
@@ -171,6 +179,8 @@ export function lettersClient(self: SimulatedProcess, letters: Map<string, Set<s
     )
 }
 
+const indexOf = (key: string) => key.slice(0, key.indexOf('/'))
+
 export type Index = ReturnType<typeof fakeSearch> & { pending: number }
 
 export function indexClient(
@@ -190,6 +200,11 @@ export function indexClient(
     if (chance.isHit(busyItem)) {
       const item = { status: 429, error: { type: 'es_rejected_execution_exception' } }
       time.outside(time.now() + chance.whole(1, 15), () => landed(item))
+      return
+    }
+    const block = weather.blockOf(indexOf(action.key))
+    if (block) {
+      time.outside(time.now() + chance.whole(1, 15), () => landed(block === 'closed' ? CLOSED : BLOCKED))
       return
     }
     const land = (afterMs: number, told: (item: Item) => void) => {
@@ -243,7 +258,15 @@ export function indexClient(
     },
     /** A reading is of the moment it arrives; its answer may come late, or never. */
     documents: (places: readonly Place[]) =>
-      self.call(() => index.documents(places), fateOf(chance, weather.roughness(), timeoutMs * 2), timeoutMs),
+      self.call(
+        async () => {
+          if (places.some(place => weather.blockOf(place.index) === 'closed'))
+            throw new DocumentUnreadable('index_closed_exception')
+          return index.documents(places)
+        },
+        fateOf(chance, weather.roughness(), timeoutMs * 2),
+        timeoutMs,
+      ),
     destroySockets(): void {
       for (const cut of [...open]) cut()
     },

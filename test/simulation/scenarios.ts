@@ -23,6 +23,8 @@ export type Scenario = SourceFaults & {
   reshards: number
   deletedItems: number
   lostTables: number
+  /** An index is closed, or takes no writes, for up to three lease times. */
+  blocks: number
   restores: number
   foreign: boolean
   /** The index holds documents under fences years ahead of now. */
@@ -47,6 +49,7 @@ const quiet: Omit<Scenario, 'name'> = {
   reshards: 0,
   deletedItems: 0,
   lostTables: 0,
+  blocks: 0,
   restores: 0,
   foreign: false,
   futureDocuments: false,
@@ -156,6 +159,26 @@ const given: Record<string, Partial<Scenario>> = {
     restarts: 4,
   },
   '28 rows that cannot be indexed': { unindexable: true },
+  '33 indices closed or blocked for a while': { blocks: 4, changesMax: 3 },
+  '33b the same, splits and merges, and columns whose unchanged values are not in the log': {
+    blocks: 4,
+    changesMax: 4,
+    reshards: 2,
+    keepOnNull: true,
+  },
+  '33c the same, key changes, and rows that cannot be indexed': {
+    ...keyChanges,
+    blocks: 4,
+    reshards: 1,
+    restarts: 1,
+    unindexable: true,
+  },
+  '33d the same, documents under a fence from the future, lease table lost': {
+    blocks: 4,
+    changesMax: 3,
+    lostTables: 1,
+    futureDocuments: true,
+  },
   '40 everything at once': {
     reshards: 2,
     deletedItems: 2,

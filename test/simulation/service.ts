@@ -1,4 +1,5 @@
 /** One process of the production service, put together as `run` does it, on the models and with the simulated network. */
+import { blockedIndices } from '../../src/blocked-indices.ts'
 import { bulkWriter } from '../../src/bulk-writer.ts'
 import { decoder } from '../../src/decoder.ts'
 import { readBudget } from '../../src/read-budget.ts'
@@ -77,6 +78,10 @@ export function startService(
     onRequest: () => {},
   })
   const budget = readBudget(100_000_000)
+  const retry = { firstMs: 50, maxMs: 400 }
+  // A few pages.
+  const parkingRoom = readBudget(20_000)
+  const blocked = blockedIndices({ clock, random: chance.random, log: logger }, retry)
   const context: ConsumerParts['context'] = decideContext({
     file: tableFiles[outside.tables],
     indexPatterns: ['public_*'],
@@ -95,6 +100,8 @@ export function startService(
       leases: async () => (await table.list()).leases,
       createChildren: (ending, children) => me.createChildren(ending, children),
       budget,
+      parkingRoom,
+      blocked,
       decode: decoder('before-image'),
       context,
       clock,
@@ -143,7 +150,9 @@ export function startService(
             keptMax: 3,
             letters: { lettersMax: 1000, shareMax: 0.05, shareFrom: 100 },
             recordBytesMax: 1_000_000,
-            retry: { firstMs: 50, maxMs: 400 },
+            unknownAnswerMs: 60_000,
+            onUnknownAnswer: 'hold',
+            retry,
           },
         ),
       destroySockets: search.destroySockets,

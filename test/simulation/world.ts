@@ -26,6 +26,9 @@ import { timeline } from './timeline.ts'
 const FAULTS_MS = 8 * LEASE_MS
 const REST_MS = 60 * LEASE_MS
 
+/** Of those of an index the newest says how it is. */
+type Block = { index: string; kind: 'blocked' | 'closed'; untilMs: number }
+
 export type Run = {
   /** What is wrong, or undefined. */
   divergence: string | undefined
@@ -51,12 +54,16 @@ export async function simulate(
   const chance = seededChance(seed)
   const time = timeline()
   let roughness = scenario.network
+  const blocks: Block[] = []
   const outside: Outside = {
     time,
     stream: fakeStream(scenario.shards),
     table: fakeLeaseTable(() => START_MS + time.now()),
     index: Object.assign(fakeSearch(), { pending: 0 }),
-    weather: { roughness: () => roughness },
+    weather: {
+      roughness: () => roughness,
+      blockOf: index => blocks.find(block => block.index === index && time.now() < block.untilMs)?.kind,
+    },
     answersFit: 'attempt',
     letters: new Map(),
     tables: scenario.keepOnNull ? 'kept' : 'plain',
@@ -72,7 +79,7 @@ export async function simulate(
   if (scenario.futureDocuments) putFutureDocuments(index, origin.documentKeys)
   const watched = scenario.isWatched ? watchMoves(index, origin.isMovedFrom) : []
   origin.begin()
-  planFaults(outside, scenario, chance, fleet, origin.commit)
+  planFaults(outside, scenario, chance, fleet, origin.commit, blocks)
   await time.runUntil(FAULTS_MS)
   roughness = calm
   outside.trace('the faults end')
@@ -240,6 +247,7 @@ function planFaults(
   chance: Chance,
   fleet: ReturnType<typeof fleetOf>,
   commit: () => void,
+  blocks: Block[],
 ): void {
   const { time, stream, table } = outside
   const some = (most: number, run: () => void) => {
@@ -281,6 +289,13 @@ function planFaults(
         time.at(time.now() + LEASE_MS, () => restore(outside, backup))
       }
     })
+  })
+  some(scenario.blocks, () => {
+    const index = `public_${chance.pick(scenario.tables)}`
+    const kind = chance.pick(['blocked', 'closed'] as const)
+    const untilMs = Math.min(FAULTS_MS, time.now() + chance.whole(100, 3 * LEASE_MS))
+    outside.trace(`${index} is ${kind} until ${untilMs}`)
+    blocks.unshift({ index, kind, untilMs })
   })
   if (scenario.foreign) {
     const fromMs = chance.whole(0, FAULTS_MS / 2)

@@ -176,6 +176,14 @@ const shards: Row = {
       whenEmpty: 'no shard is held',
       alert: 'CdcShardHeld',
     }),
+    series({
+      title: 'Records parked',
+      about: 'Records that wait for an index OpenSearch cannot write to; no checkpoint passes them.',
+      unit: 'short',
+      queries: one(`sum by (shard) (cdc_parked_records{${CHOSEN}}) > 0`, '{{shard}}'),
+      whenEmpty: 'nothing is parked',
+      alert: 'CdcIndexBlocked',
+    }),
   ],
 }
 

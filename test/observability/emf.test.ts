@@ -191,8 +191,8 @@ test('what is read and neither settled nor in flight is told, whichever way the 
   const { time, metrics, lines } = printing()
   const other = 'shardId-000000000001'
   let inFlight = 4
-  metrics.shard.watch(SHARD, { inFlight: () => inFlight, checkpointAgeSeconds: () => 0 }, 1)
-  metrics.shard.watch(other, { inFlight: () => 0, checkpointAgeSeconds: () => 0 }, 1)
+  metrics.shard.watch(SHARD, { inFlight: () => inFlight, parked: () => 0, checkpointAgeSeconds: () => 0 }, 1)
+  metrics.shard.watch(other, { inFlight: () => 0, parked: () => 0, checkpointAgeSeconds: () => 0 }, 1)
   metrics.shard.received(SHARD, 10, 100)
   metrics.shard.settled(SHARD, 'indexed', 5)
   metrics.shard.settled(SHARD, 'skipped', 1)

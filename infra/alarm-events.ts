@@ -1,6 +1,5 @@
 /** What is worth an alarm and is no metric: AWS tells it once, as an event. Each name is a heading of RUNBOOK.md. */
 import { type EventPattern, type IRuleTarget, Rule, RuleTargetInput } from 'aws-cdk-lib/aws-events'
-import { SnsTopic } from 'aws-cdk-lib/aws-events-targets'
 import type { ITopic } from 'aws-cdk-lib/aws-sns'
 import { Construct } from 'constructs'
 import type { Severity } from './alarm-table.ts'
@@ -90,6 +89,7 @@ export class AlarmEvents extends Construct {
   }
 }
 
+/** Not CDK's `SnsTopic`, which writes policies of its own beside those of AlarmTopics, and a wider one for the key. */
 function told(topic: ITopic, what: Record<string, string>): IRuleTarget {
-  return new SnsTopic(topic, { message: RuleTargetInput.fromObject(what) })
+  return { bind: () => ({ arn: topic.topicArn, input: RuleTargetInput.fromObject(what) }) }
 }

@@ -7,9 +7,6 @@ import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions'
 import { Construct } from 'constructs'
 import type { Severity } from './alarm-table.ts'
 
-/** CloudWatch for its alarms, EventBridge for what is an event and no metric (a DMS task that fails). */
-const ALARMING = ['cloudwatch.amazonaws.com', 'events.amazonaws.com']
-
 export type AlarmTopicsProps = {
   /** Name of a topic, with the environment in it. */
   name: (severity: Severity) => string
@@ -23,30 +20,33 @@ export class AlarmTopics extends Construct {
 
   constructor(scope: Construct, id: string, { name, key, emails }: AlarmTopicsProps) {
     super(scope, id)
-    const conditions = { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } }
-    const principals = ALARMING.map(service => new ServicePrincipal(service))
-    key.addToResourcePolicy(
+    /**
+     * CloudWatch for its alarms, from this account alone; EventBridge for what is an event and no metric, such as a DMS task that fails. EventBridge
+     * tells a topic and its key no account: under a condition it would be refused, and the page lost without a word.
+     */
+    const mayAlarm = (actions: string[], resources: string[], ends: string): PolicyStatement[] => [
       new PolicyStatement({
-        sid: 'AlarmsMayEncrypt',
+        sid: `Alarms${ends}`,
         effect: Effect.ALLOW,
-        principals,
-        actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
-        resources: ['*'],
-        conditions,
+        principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+        actions,
+        resources,
+        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
       }),
-    )
+      new PolicyStatement({
+        sid: `Events${ends}`,
+        effect: Effect.ALLOW,
+        principals: [new ServicePrincipal('events.amazonaws.com')],
+        actions,
+        resources,
+      }),
+    ]
+    for (const statement of mayAlarm(['kms:Decrypt', 'kms:GenerateDataKey'], ['*'], 'MayEncrypt'))
+      key.addToResourcePolicy(statement)
     const make = (severity: Severity): Topic => {
       const topic = new Topic(this, severity, { topicName: name(severity), masterKey: key, enforceSSL: true })
-      topic.addToResourcePolicy(
-        new PolicyStatement({
-          sid: 'AlarmsMayPublish',
-          effect: Effect.ALLOW,
-          principals,
-          actions: ['sns:Publish'],
-          resources: [topic.topicArn],
-          conditions,
-        }),
-      )
+      for (const statement of mayAlarm(['sns:Publish'], [topic.topicArn], 'MayPublish'))
+        topic.addToResourcePolicy(statement)
       for (const address of emails[severity]) topic.addSubscription(new EmailSubscription(address))
       return topic
     }

@@ -420,34 +420,43 @@ test('bounds follow what they are about: small disks, retention, time-outs, a do
   expect(foreign.get('SearchStorageLow')!.Threshold).toBe(20_480)
 })
 
-test('req 28: the topics are encrypted with our key, and CloudWatch and EventBridge of this account alone may use both', () => {
+test('req 28: the topics are encrypted with our key; CloudWatch of this account may use both, and EventBridge, which tells no account', () => {
+  type Policy = {
+    Statement: {
+      Sid?: string
+      Principal: { Service?: string }
+      Action: unknown
+      Condition?: unknown
+      Effect: string
+    }[]
+  }
+  const lets = ({ Statement: statements }: Policy, service: string) =>
+    statements
+      .filter(({ Principal: principal, Effect }) => Effect === 'Allow' && principal.Service === service)
+      .map(({ Action, Condition }) => ({ Action, Condition }))
   const account = { StringEquals: { 'aws:SourceAccount': '111122223333' } }
-  const from = { Service: ['cloudwatch.amazonaws.com', 'events.amazonaws.com'] }
-  type Policy = { Statement: { Sid?: string; Principal: unknown; Condition?: unknown; Effect: string }[] }
   const [key] = properties<{ KeyPolicy: Policy }>('AWS::KMS::Key')
-  expect(key!.KeyPolicy.Statement).toContainEqual(
-    expect.objectContaining({
-      Principal: from,
-      Action: ['kms:Decrypt', 'kms:GenerateDataKey'],
-      Condition: account,
-    }),
-  )
+  const policies = properties<{ PolicyDocument: Policy }>('AWS::SNS::TopicPolicy')
+  expect(policies).toHaveLength(2)
+  for (const [document, Action] of [
+    [key!.KeyPolicy, ['kms:Decrypt', 'kms:GenerateDataKey']],
+    ...policies.map(({ PolicyDocument }) => [PolicyDocument, 'sns:Publish'] as const),
+  ] as const) {
+    expect(lets(document, 'cloudwatch.amazonaws.com')).toEqual([{ Action, Condition: account }])
+    expect(lets(document, 'events.amazonaws.com'), 'a condition would refuse it').toEqual([
+      { Action, Condition: undefined },
+    ])
+  }
   const topics = properties<{ KmsMasterKeyId: unknown }>('AWS::SNS::Topic')
   expect(topics).toHaveLength(2)
   for (const topic of topics)
     expect(topic.KmsMasterKeyId).toEqual({ 'Fn::GetAtt': [expect.stringMatching(/^Key/), 'Arn'] })
-  const policies = properties<{ PolicyDocument: Policy }>('AWS::SNS::TopicPolicy')
-  expect(policies).toHaveLength(2)
   for (const {
     PolicyDocument: { Statement: statements },
-  } of policies) {
-    expect(statements).toContainEqual(
-      expect.objectContaining({ Principal: from, Action: 'sns:Publish', Condition: account }),
-    )
+  } of policies)
     expect(statements).toContainEqual(
       expect.objectContaining({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
     )
-  }
   template.hasResourceProperties('AWS::SNS::Subscription', {
     Protocol: 'email',
     Endpoint: 'night@example.com',

@@ -116,12 +116,44 @@ describe.each(NAMES)('%s', name => {
       )
       expect([alarm.DatapointsToAlarm, alarm.EvaluationPeriods], row.name).toEqual(row.periods)
       expect(alarm.TreatMissingData, row.name).toBe(row.missing)
+      expect(alarm.ActionsEnabled, row.name).not.toBe(false)
       for (const actions of [alarm.AlarmActions, alarm.OKActions]) {
         expect(actions, row.name).toHaveLength(1)
         const topic = observability.Resources[actions[0].Ref]!
         expect(topic.Properties.TopicName, row.name).toContain(row.severity)
       }
       expect(alarm.AlarmDescription, row.name).toContain(`RUNBOOK.md#${row.name.toLowerCase()}`)
+    }
+  })
+
+  test('req 28: those who alarm may publish to the topics and use their key', () => {
+    const alarming = ['cloudwatch.amazonaws.com', 'events.amazonaws.com']
+    const { Resources } = templatesOf(name).observability
+    const of = (type: string): [string, Loose][] =>
+      Object.entries(Resources).flatMap(([id, { Type, Properties }]) =>
+        Type === type ? [[id, Properties] as [string, Loose]] : [],
+      )
+    const lets = (document: Loose, action: string) =>
+      alarming.every(service =>
+        document.Statement.some(
+          ({ Effect, Action, Principal, Condition }: Loose) =>
+            Effect === 'Allow' &&
+            [Action].flat().includes(action) &&
+            Principal.Service === service &&
+            (Condition === undefined) === (service === 'events.amazonaws.com'),
+        ),
+      )
+    for (const [id, { KmsMasterKeyId }] of of('AWS::SNS::Topic')) {
+      const policies = of('AWS::SNS::TopicPolicy').filter(([, { Topics }]) =>
+        Topics.some(({ Ref }: Loose) => Ref === id),
+      )
+      expect(
+        policies.some(([, { PolicyDocument: document }]) => lets(document, 'sns:Publish')),
+        id,
+      ).toBe(true)
+      const key: Loose = Resources[KmsMasterKeyId['Fn::GetAtt'][0]]!.Properties
+      for (const action of ['kms:Decrypt', 'kms:GenerateDataKey'])
+        expect(lets(key.KeyPolicy, action), id).toBe(true)
     }
   })
 
@@ -174,6 +206,14 @@ describe.each(NAMES)('%s', name => {
     )?.Properties
     expect(rule.EventPattern.detail['status-details'].status).toContain('UPDATE_ROLLBACK_COMPLETE')
     expect(JSON.parse(rule.Targets[0].Input)).toEqual({ TaskId: namesOf(environments[name]).replicationTask })
+    const called = rule.Targets[0].Arn['Fn::GetAtt'][0]
+    expect(templatesOf(name).source.Resources[called]!.Properties.Handler).toBe('index.resume')
+    const allowed = all(templatesOf(name), 'AWS::Lambda::Permission').filter(
+      ({ Properties }) =>
+        Properties.Principal === 'events.amazonaws.com' &&
+        Properties.FunctionName['Fn::GetAtt'][0] === called,
+    )
+    expect(allowed).toHaveLength(1)
   })
 
   test('the task is started after the database is ready for it, and its endpoint completed in the same stack', () => {

@@ -99,6 +99,16 @@ describe.each(NAMES)('%s', name => {
     expect(FullLoadSettings.TargetTablePrepMode).toBe('DO_NOTHING')
   })
 
+  test('req 7: large values come with their row, cut where the environment says; a cut one is seen by the service', () => {
+    const { TargetMetadata } = JSON.parse(task().ReplicationTaskSettings)
+    expect(TargetMetadata).toMatchObject({
+      SupportLobs: true,
+      LimitedSizeLobMode: true,
+      FullLobMode: false,
+      LobMaxSize: environment.replication.lobKiB,
+    })
+  })
+
   test('req 8: the task writes its log, with the components a failure is found by', () => {
     const { Logging } = JSON.parse(task().ReplicationTaskSettings)
     expect(Logging.EnableLogging).toBe(true)
@@ -142,6 +152,17 @@ describe.each(NAMES)('%s', name => {
       expect(Number(Properties.Memory)).toBeLessThanOrEqual(max)
       expect(Number(Properties.Memory) % step).toBe(0)
     }
+  })
+
+  test('req 10: the service runs, is waited for by nobody outside, and Prometheus finds its tasks', () => {
+    const [container] = all(templates(), 'AWS::ECS::TaskDefinition').find(
+      ({ Properties }) => Properties.Family === namesOf(environment).service,
+    )!.Properties.ContainerDefinitions
+    expect(container.Command).toEqual(['node', 'src/main.ts', 'run'])
+    const { ServiceRegistries, LoadBalancers } = only('AWS::ECS::Service')
+    expect(LoadBalancers ?? []).toEqual([])
+    expect(ServiceRegistries).toHaveLength(1)
+    expect(only('AWS::ServiceDiscovery::Service').Name).toBe('consumer')
   })
 
   test('req 10: the service waits for its bootstrap', () => {
@@ -202,6 +223,66 @@ describe.each(NAMES)('%s', name => {
     expect(table.AttributeDefinitions).toEqual([{ AttributeName: 'leaseKey', AttributeType: 'S' }])
     expect(table.PointInTimeRecoverySpecification).toEqual({ PointInTimeRecoveryEnabled: true })
     expect(table.BillingMode).toBe('PAY_PER_REQUEST')
+  })
+
+  test('req 24: each way from one group to another is open at both ends, and the ways the pipeline needs are there', () => {
+    const rules = (type: string) => all(templates(), type).map(({ Properties }) => Properties)
+    const idOf = (group: Loose) =>
+      JSON.stringify(group['Fn::GetAtt']?.[0] ?? group['Fn::ImportValue'] ?? group)
+    const partOf = (group: Loose) =>
+      /(Replication|Bootstrap|Consumer|Scraper|Database|Search|Endpoints)/.exec(idOf(group))![1]!
+    const out = rules('AWS::EC2::SecurityGroupEgress')
+    const ways = out
+      .filter(({ DestinationSecurityGroupId }) => DestinationSecurityGroupId !== undefined)
+      .map(
+        ({ GroupId, DestinationSecurityGroupId, ToPort }) =>
+          `${partOf(GroupId)} -> ${partOf(DestinationSecurityGroupId)}:${ToPort}`,
+      )
+    const back = rules('AWS::EC2::SecurityGroupIngress').map(
+      ({ GroupId, SourceSecurityGroupId, ToPort }) =>
+        `${partOf(SourceSecurityGroupId)} -> ${partOf(GroupId)}:${ToPort}`,
+    )
+    expect(back.sort()).toEqual(ways.sort())
+    expect(ways).toEqual([
+      'Bootstrap -> Database:5432',
+      'Bootstrap -> Endpoints:443',
+      'Bootstrap -> Search:443',
+      'Consumer -> Endpoints:443',
+      'Consumer -> Search:443',
+      'Replication -> Database:5432',
+      'Replication -> Endpoints:443',
+      'Scraper -> Consumer:8080',
+    ])
+    const lists = out.filter(({ DestinationPrefixListId }) => DestinationPrefixListId !== undefined)
+    expect(lists.map(({ GroupId }) => partOf(GroupId)).sort()).toEqual(['Bootstrap', 'Consumer', 'Consumer'])
+  })
+
+  test('req 23: a key obeys its account, and services of AWS, under conditions where they can meet one', () => {
+    for (const { Properties } of all(templates(), 'AWS::KMS::Key'))
+      for (const { Principal, Condition } of Properties.KeyPolicy.Statement) {
+        expect(Principal).not.toBe('*')
+        const principals = JSON.stringify(Principal.AWS ?? Principal.Service)
+        expect(principals).not.toContain('"*"')
+        if (Condition === undefined && Principal.Service !== 'events.amazonaws.com')
+          expect(principals).toMatch(/:root"/)
+      }
+  })
+
+  test('the functions of a deploy are ones their code has', async () => {
+    const functions = Object.values(templates()).flatMap(({ Resources }) =>
+      Object.entries(Resources).filter(
+        ([, { Type, Properties }]) => Type === 'AWS::Lambda::Function' && /^index\./.test(Properties.Handler),
+      ),
+    )
+    expect(functions).toHaveLength(5)
+    for (const [id, { Properties }] of functions) {
+      const folder = id.startsWith('ReplicationControl') ? 'replication' : 'one-off-task'
+      const exported = Object.keys(await import(`../../infra/custom-resources/lambda/${folder}/index.mjs`))
+      expect(
+        exported.map(name => `index.${name}`),
+        id,
+      ).toContain(Properties.Handler)
+    }
   })
 
   test('every log ends', () => {

@@ -1,6 +1,6 @@
 /** Mistakes between the database and the stream. */
 import type { Loose } from '../synthesised.ts'
-import { each, json, type Mutant, without } from './change.ts'
+import { each, json, type Mutant, statement, without } from './change.ts'
 
 const TASK = 'AWS::DMS::ReplicationTask'
 const CLUSTER = 'AWS::RDS::DBCluster'
@@ -246,6 +246,68 @@ export const replicationMutants: Mutant[] = [
     mutate: each(CLUSTER, p => {
       p.StorageEncrypted = false
       delete p.KmsKeyId
+    }),
+  },
+  {
+    name: 'task: large values are not taken along',
+    mutate: taskSettings(s => {
+      s.TargetMetadata.SupportLobs = false
+    }),
+  },
+  {
+    name: 'task: large values one by one, which Kinesis cannot take',
+    mutate: taskSettings(s => {
+      s.TargetMetadata.FullLobMode = true
+      s.TargetMetadata.LimitedSizeLobMode = false
+    }),
+  },
+  {
+    name: 'task: the before-image under a name the service does not look for',
+    mutate: taskSettings(s => {
+      s.BeforeImageSettings.FieldName = 'before_image'
+    }),
+  },
+  {
+    name: 'task: no object mapping, so that loads go by key and changes by table',
+    mutate: mappings(rules => {
+      rules.splice(0, rules.length, ...rules.filter(r => r['rule-type'] !== 'object-mapping'))
+    }),
+  },
+  {
+    name: 'source endpoint: a heartbeat in a schema the service does not skip',
+    mutate: postgresSettings(s => {
+      s.HeartbeatSchema = 'app'
+    }),
+  },
+  {
+    name: 'source endpoint: its secret role for the wrong principal',
+    mutate: each('AWS::IAM::Role', p => {
+      const [s] = p.AssumeRolePolicyDocument.Statement
+      if (/^dms\.[a-z]+-/.test(String(s.Principal.Service))) s.Principal.Service = 'dms.amazonaws.com'
+    }),
+  },
+  {
+    name: 'target endpoint: its role may not use the key of the stream',
+    mutate: statement('kms:GenerateDataKey', (s, all) => {
+      if (all.some(one => [one.Action].flat().includes('kinesis:PutRecords'))) all.splice(all.indexOf(s), 1)
+    }),
+  },
+  {
+    name: 'database instance: public',
+    mutate: each('AWS::RDS::DBInstance', p => {
+      p.PubliclyAccessible = true
+    }),
+  },
+  {
+    name: 'the functions may not start the task',
+    mutate: statement('dms:StartReplicationTask', s => {
+      s.Action = 'dms:StopReplicationTask'
+    }),
+  },
+  {
+    name: 'a function by a name its code does not have',
+    mutate: each('AWS::Lambda::Function', p => {
+      if (p.Handler === 'index.isComplete') p.Handler = 'index.isCompleted'
     }),
   },
 ]

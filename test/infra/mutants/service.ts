@@ -169,4 +169,60 @@ export const serviceMutants: Mutant[] = [
     name: 'an endpoint that Fargate needs is missing',
     mutate: without((r, id) => r.Type === 'AWS::EC2::VPCEndpoint' && /EcrDocker/.test(id)),
   },
+  {
+    name: 'container: a log that holds up the service',
+    mutate: consumer(c => {
+      c.LogConfiguration.Options.mode = 'blocking'
+    }),
+  },
+  {
+    name: 'container: another command',
+    mutate: consumer(c => {
+      c.Command = ['node', 'src/main.ts', 'bootstrap']
+    }),
+  },
+  {
+    name: 'service: no room for new tasks beside the old',
+    mutate: each(SERVICE, p => {
+      p.DeploymentConfiguration.MaximumPercent = 100
+    }),
+  },
+  {
+    name: 'service: more tasks than the environment allows',
+    mutate: each('AWS::ApplicationAutoScaling::ScalableTarget', p => {
+      p.MaxCapacity = 100
+    }),
+  },
+  {
+    name: 'service: nothing scales it',
+    mutate: without(({ Type }) => Type === 'AWS::ApplicationAutoScaling::ScalingPolicy'),
+  },
+  {
+    name: 'service: Prometheus does not find it',
+    mutate: each(SERVICE, p => {
+      delete p.ServiceRegistries
+    }),
+  },
+  {
+    name: 'role: anybody may be the service',
+    mutate: each('AWS::IAM::Role', p => {
+      const [s] = p.AssumeRolePolicyDocument.Statement
+      if (s.Principal.Service === 'ecs-tasks.amazonaws.com') s.Principal = { AWS: '*' }
+    }),
+  },
+  {
+    name: 'security group: the service has no way to OpenSearch',
+    mutate: without(
+      r =>
+        r.Type === 'AWS::EC2::SecurityGroupEgress' &&
+        /tasks write documents/.test(String(r.Properties.Description)),
+    ),
+  },
+  {
+    name: 'no way to DynamoDB',
+    mutate: without(
+      r =>
+        r.Type === 'AWS::EC2::VPCEndpoint' && JSON.stringify(r.Properties.ServiceName).includes('dynamodb'),
+    ),
+  },
 ]

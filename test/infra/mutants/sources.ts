@@ -73,7 +73,7 @@ export const sourceMutants: SourceMutant[] = [
   {
     name: 'CloudWatch may not use the key of the topics',
     file: 'infra/alarm-topics.ts',
-    from: "const ALARMING = ['cloudwatch.amazonaws.com', 'events.amazonaws.com']",
-    to: "const ALARMING = ['events.amazonaws.com']",
+    from: "new ServicePrincipal('cloudwatch.amazonaws.com')",
+    to: "new ServicePrincipal('monitoring.amazonaws.com')",
   },
 ]

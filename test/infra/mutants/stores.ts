@@ -144,4 +144,34 @@ export const storeMutants: Mutant[] = [
       p.EnableKeyRotation = false
     }),
   },
+  {
+    name: 'domain: nodes speak in the clear',
+    mutate: each(DOMAIN, p => {
+      p.NodeToNodeEncryptionOptions.Enabled = false
+    }),
+  },
+  {
+    name: 'domain: no fine-grained access',
+    mutate: each(DOMAIN, p => {
+      p.AdvancedSecurityOptions = { Enabled: false }
+    }),
+  },
+  {
+    name: 'domain: outside the VPC',
+    mutate: each(DOMAIN, p => {
+      delete p.VPCOptions
+    }),
+  },
+  {
+    name: 'domain: users of its own beside the roles',
+    mutate: each(DOMAIN, p => {
+      p.AdvancedSecurityOptions.InternalUserDatabaseEnabled = true
+    }),
+  },
+  {
+    name: 'a key for everybody',
+    mutate: each('AWS::KMS::Key', p => {
+      p.KeyPolicy.Statement[0].Principal = { AWS: '*' }
+    }),
+  },
 ]

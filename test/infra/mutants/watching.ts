@@ -67,4 +67,65 @@ export const watchingMutants: Mutant[] = [
       else p.DashboardBody = p.DashboardBody.slice(0, -2)
     }),
   },
+  {
+    name: 'alarm: its actions are off',
+    mutate: alarm('SearchRed', p => {
+      p.ActionsEnabled = false
+    }),
+  },
+  {
+    name: 'alarm: a page is a ticket',
+    mutate: stacks =>
+      alarm('CdcNoWorker', p => {
+        const ticket = stacks
+          .flatMap(({ Resources }) => Object.entries(Resources ?? {}))
+          .find(([, r]) => r.Type === 'AWS::SNS::Topic' && /ticket/.test(r.Properties.TopicName))
+        p.AlarmActions = [{ Ref: ticket![0] }]
+      })(stacks),
+  },
+  {
+    name: 'alarm: ten times the bound',
+    mutate: alarm('StreamHalfRetention', p => {
+      p.Threshold *= 10
+    }),
+  },
+  {
+    name: 'alarm: CloudWatch may not publish',
+    mutate: each('AWS::SNS::TopicPolicy', p => {
+      p.PolicyDocument.Statement = p.PolicyDocument.Statement.filter((s: Loose) => s.Effect === 'Deny')
+    }),
+  },
+  {
+    name: 'alarm: CloudWatch may not use the key of the topics',
+    mutate: each('AWS::KMS::Key', p => {
+      p.KeyPolicy.Statement = p.KeyPolicy.Statement.filter(
+        (s: Loose) => !JSON.stringify(s.Principal).includes('cloudwatch'),
+      )
+    }),
+  },
+  {
+    name: 'event of a failed task: off',
+    mutate: each('AWS::Events::Rule', p => {
+      if (p.EventPattern?.source?.[0] === 'aws.dms') p.State = 'DISABLED'
+    }),
+  },
+  {
+    name: 'net after a rollback: only after what went well',
+    mutate: each('AWS::Events::Rule', p => {
+      if (p.EventPattern?.source?.[0] === 'aws.cloudformation')
+        p.EventPattern.detail['status-details'].status = ['UPDATE_COMPLETE']
+    }),
+  },
+  {
+    name: 'net after a rollback: events may not call it',
+    mutate: without((r, id) => r.Type === 'AWS::Lambda::Permission' && /AtRest/.test(id)),
+  },
+  {
+    name: 'alarm: EventBridge under a condition it cannot meet',
+    mutate: each('AWS::SNS::TopicPolicy', p => {
+      for (const one of p.PolicyDocument.Statement)
+        if (one.Principal.Service === 'events.amazonaws.com')
+          one.Condition = { StringEquals: { 'aws:SourceAccount': '111122223333' } }
+    }),
+  },
 ]

@@ -11,7 +11,7 @@ export type Figures = {
   add(name: string, value: number, unit: string, bound?: Bound): void
   /** Names of the figures with a value beyond their bound. */
   beyondBounds(): string[]
-  /** Median of each, and the value that is held against the bound, a line each. */
+  /** The value of each; of several the median and the one that is held against the bound, a line each. */
   lines(): string[]
 }
 
@@ -30,6 +30,7 @@ export function createFigures(log: (line: string) => void): Figures {
     lines: () =>
       [...figures.values()].flatMap(figure => {
         const { name, unit, values } = figure
+        if (values.length === 1) return [`${name}: ${shown(values[0]!)} ${unit}${faultOf(figure)}`]
         const worst = isLeast(figure) ? 'min' : 'max'
         return [
           `${name}_median: ${shown(medianOf(values))} ${unit}`,

@@ -4,6 +4,7 @@ import { UsageError } from './options.ts'
 import { answerPages, emptyPage, pageOf } from './records/answer-pages.ts'
 import { changesOf, cycleLength, digestOf, rowsAfter } from './records/changes.ts'
 import { finalRows, settledOf, unwritten } from './records/final-rows.ts'
+import { recordsOf } from './records/grow.ts'
 import { readRecordsOptions } from './records/options.ts'
 import { statOf } from './records/process-cost.ts'
 import { selfTimes } from './records/profile.ts'
@@ -14,6 +15,7 @@ import { conditionHolds, updated } from './stubs/expressions.ts'
 
 test('options of the bench of records: defaults, several settings, a profile runs once and alone, help', () => {
   expect(readRecordsOptions([])).toEqual({
+    mode: 'cost',
     pages: [5_000, 860],
     shards: [4],
     records: 2_000_000,
@@ -28,12 +30,38 @@ test('options of the bench of records: defaults, several settings, a profile run
     records: 9,
     hasReference: false,
   })
-  expect(readRecordsOptions(['--profile', 'dir'])).toMatchObject({
+  expect(readRecordsOptions(['cost', '--profile', 'dir'])).toMatchObject({
     repeat: 1,
     hasReference: false,
     profileDir: 'dir',
   })
   expect(readRecordsOptions(['--help'])).toBe('help')
+  expect(readRecordsOptions(['grow', '--help'])).toBe('help')
+})
+
+test('each other mode of the bench of records has its own defaults', () => {
+  expect(readRecordsOptions(['grow'])).toEqual({
+    mode: 'grow',
+    pages: [100, 1_000, 5_000],
+    shards: [1, 4, 16, 64],
+    records: 2_000_000,
+    repeat: 1,
+  })
+  expect(readRecordsOptions(['latency'])).toEqual({
+    mode: 'latency',
+    against: ['stub', 'stub-50ms', 'opensearch'],
+    perSecond: 1_000,
+    seconds: 60,
+    repeat: 1,
+  })
+  expect(readRecordsOptions(['catch-up'])).toEqual({
+    mode: 'catch-up',
+    perSecond: 1_000,
+    waiting: 600_000,
+    repeat: 1,
+  })
+  const given = ['latency', '--against', 'stub', '--rate', '50', '--seconds', '9', '--repeat', '2']
+  expect(readRecordsOptions(given)).toMatchObject({ against: ['stub'], perSecond: 50, seconds: 9, repeat: 2 })
 })
 
 test.each([
@@ -43,8 +71,19 @@ test.each([
   [['--records', 'many']],
   [['--fast']],
   [['5000']],
+  [['grow', 'latency']],
+  [['toString']],
+  [['grow', '--profile', 'dir']],
+  [['latency', '--page', '100']],
+  [['latency', '--against', 'elasticsearch']],
+  [['catch-up', '--seconds', '9']],
 ])('a mistake in the options of the bench of records is told: %j', argv => {
   expect(() => readRecordsOptions(argv)).toThrow(UsageError)
+})
+
+test('a run of growth is cut where five reads a second a shard would make it long', () => {
+  expect(recordsOf({ shards: 1, page: 100 }, 2_000_000)).toBe(10_000)
+  expect(recordsOf({ shards: 64, page: 5_000 }, 2_000_000)).toBe(2_000_000)
 })
 
 test('a cycle is whole pages and the same whenever it is asked for: about 40 inserts, 50 updates, 10 deletes of 100', () => {

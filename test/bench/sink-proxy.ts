@@ -86,11 +86,14 @@ export async function startSinkProxy(
   async function bulk(asked: IncomingMessage, answered: ServerResponse, body: Buffer): Promise<void> {
     const { what, untilMs } =
       current && current.untilMs > Date.now() ? current : { what: undefined, untilMs: 0 }
-    if (what === 'status-429' || what === 'status-503') return reply(answered, refusal(Number(what.slice(-3))))
+    if (what === 'status-429' || what === 'status-503')
+      return reply(answered, refusal(Number(what.slice(-3))))
     if (what === 'broken-before') return void answered.destroy()
     const actions = bulkActions(body)
     const answer =
-      what === 'items-429' ? await passOnInPart(asked, actions, body) : await forward(target, agent, asked, body)
+      what === 'items-429'
+        ? await passOnInPart(asked, actions, body)
+        : await forward(target, agent, asked, body)
     if (what === 'held-answers') await sleep(Math.max(0, untilMs - Date.now()))
     if (what === 'slow-answers') await sleep(SLOW_MS)
     if (answerDelayMs > 0) await sleep(answerDelayMs)

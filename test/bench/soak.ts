@@ -79,7 +79,7 @@ async function run(options: SoakOptions): Promise<number> {
 
 async function soak({ minutes, perSecond, seed }: SoakOptions, figures: Figures): Promise<void> {
   const over = new AbortController()
-  const closings: (() => unknown)[] = [() => over.abort()]
+  const closings: (() => unknown)[] = []
   const faults: string[] = []
   try {
     const parts = await startParts({ instance: 'soak', log })
@@ -171,6 +171,7 @@ async function soak({ minutes, perSecond, seed }: SoakOptions, figures: Figures)
     if (faults.length > 0)
       throw new Error(`the stream met what it does not know: ${[...new Set(faults)].join('; ')}`)
   } finally {
+    over.abort()
     for (const close of closings.reverse()) await close()
   }
 }

@@ -56,9 +56,14 @@ export function differenceLines({ missing, extra, different, examples }: Differe
 type Hit = { id: number; rest: string }
 
 async function* documentsOf(opensearchUrl: string, index: string): AsyncGenerator<Hit> {
-  let answer = await ask(opensearchUrl, 'POST', `/${index}/_search?scroll=${SCROLL_TIME}&ignore_unavailable=true`, {
-    body: { size: PAGE, sort: ['_doc'] },
-  })
+  let answer = await ask(
+    opensearchUrl,
+    'POST',
+    `/${index}/_search?scroll=${SCROLL_TIME}&ignore_unavailable=true`,
+    {
+      body: { size: PAGE, sort: ['_doc'] },
+    },
+  )
   for (;;) {
     const scrollId = /"_scroll_id":"([^"]+)"/.exec(answer)?.[1]
     const hits = hitsOf(answer, index)
@@ -79,10 +84,9 @@ export function hitsOf(answer: string, index: string): Hit[] {
   })
 }
 
-/** @param rest of a hit */
+/** @param rest of a hit @param text of the whole object, so that nothing can follow it */
 export function isSource(rest: string, text: string): boolean {
-  const at = rest.indexOf(SOURCE) + SOURCE.length
-  return rest.startsWith(text, at) && /[,}]/.test(rest[at + text.length] ?? '')
+  return rest.startsWith(text, rest.indexOf(SOURCE) + SOURCE.length)
 }
 
 const SOURCE = '"_source":'

@@ -63,7 +63,7 @@ export async function pacedRun(settings: PacedSettings): Promise<PacedState> {
   const onFault = (fault: string): void => void faults.push(fault)
   const over = new AbortController()
   const { signal } = over
-  const closings: (() => unknown)[] = [() => over.abort()]
+  const closings: (() => unknown)[] = []
   try {
     const sink = await settings.openSink(onFault)
     closings.push(sink.close)
@@ -94,6 +94,7 @@ export async function pacedRun(settings: PacedSettings): Promise<PacedState> {
     if (wrong.length > 0) throw new Error(`the run was not right: ${wrong.join('; ')}`)
     return state
   } finally {
+    over.abort()
     for (const close of closings.reverse()) await close()
   }
 }

@@ -3,12 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { startParts } from '../../../docker/local/parts.ts'
 import type { Figures } from '../figures.ts'
 import { pacedRun } from '../paced/paced-run.ts'
+import { loadPlainly } from '../paced/plain-load.ts'
 import { type OpenSearchSink, openSearchSink } from '../paced/sinks.ts'
 import type { Attempt } from './cost.ts'
 import type { CatchUpOptions } from './options.ts'
 
 const SHARDS = 4
 const DOCUMENTS_PER_SECOND_MIN = 5_000
+/** Puts Java at its speed, and says what it is. */
+const PLAIN_DOCUMENTS = 100_000
 const LEFT_OUT = 1 / 4
 /** Caught up: no record waits longer. */
 const WAITS_AT_MOST_MS = 1_000
@@ -29,14 +32,18 @@ export async function measureCatchUp(
       const parts = await startParts({ instance: 'bench-records', log })
       try {
         log(`catch-up, ${options.waiting} records waiting, run ${run} of ${options.repeat}`)
+        const sink = await openSearchSink(parts)
+        const alone = await loadPlainly(parts.endpoints.opensearchUrl, PLAIN_DOCUMENTS)
+        figures.add('catch_up_opensearch_alone', Math.round(alone), 'documents/s')
         const { documentsPerSecond, recordsPerSecond, seconds } = await measureOne(
           options,
-          () => openSearchSink(parts),
+          async () => sink,
           log,
         )
         figures.add('catch_up_documents', Math.round(documentsPerSecond), 'documents/s', {
           min: DOCUMENTS_PER_SECOND_MIN,
         })
+        figures.add('catch_up_share_of_opensearch_alone', documentsPerSecond / alone, 'times')
         figures.add('catch_up_records', Math.round(recordsPerSecond), 'records/s')
         figures.add('catch_up_time', seconds, 's')
       } finally {

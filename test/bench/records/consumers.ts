@@ -83,7 +83,13 @@ function exitOf(child: ChildProcess): Promise<string> {
 }
 
 /** All else is as it is delivered. */
-function envOf({ kinesisUrl, dynamodbUrl, queueUrl, opensearchUrl, settings }: World): Record<string, string> {
+function envOf({
+  kinesisUrl,
+  dynamodbUrl,
+  queueUrl,
+  opensearchUrl,
+  settings,
+}: World): Record<string, string> {
   return {
     PATH: process.env.PATH ?? '',
     AWS_REGION: 'eu-central-1',

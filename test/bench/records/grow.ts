@@ -28,12 +28,7 @@ export async function measureGrowth(
       }
       if (costs.length < options.shards.length || costs.length < 2) continue
       const spread = Math.max(...costs) / Math.min(...costs)
-      figures.add(
-        `grow_cpu_over_shards_${page}`,
-        spread,
-        'times',
-        page === fullPage ? SPREAD_MAX : undefined,
-      )
+      figures.add(`grow_cpu_over_shards_${page}`, spread, 'times', page === fullPage ? SPREAD_MAX : undefined)
     }
   }
 }

@@ -8,8 +8,9 @@
  * Its owner may POST to /bench: `{"stop":true}` ends the arrivals and is answered with the records of each shard;
  * `{"fail":"throttled"|"failed"|"expired","forMs":N}` answers every GetRecords so; `{}` only asks for the figures.
  */
-import { changeLog } from '../paced/change-log.ts'
+
 import { callLimit } from '../paced/call-limit.ts'
+import { changeLog } from '../paced/change-log.ts'
 import { arrivalMs, arrived, type Pace } from '../paced/pace.ts'
 import { placeOf, sequenceNumberOf } from '../paced/sequence-number.ts'
 import { secondsText } from '../records/answer-pages.ts'

@@ -5,7 +5,6 @@
  * compared, text for text.
  */
 import { randomInt } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { stopWhenLauncherDies } from '../../docker/local/launcher.ts'
 import { startParts } from '../../docker/local/parts.ts'
 import { covers, openLeases } from '../e2e/leases.ts'
@@ -13,19 +12,18 @@ import { until } from '../e2e/until.ts'
 import { createFigures, type Figures } from './figures.ts'
 import { UsageError } from './options.ts'
 import { compareDocuments } from './paced/compare-documents.ts'
-import { latencies } from './paced/latencies.ts'
 import { ledger } from './paced/ledger.ts'
 import { startPacedStream, untilAcknowledged } from './paced/paced-run.ts'
 import { sequenceNumberOf } from './paced/sequence-number.ts'
 import { type OpenSearchSink, openSearchSink } from './paced/sinks.ts'
-import type { Point } from './paced/slope.ts'
 import type { Mix } from './records/changes.ts'
-import { isMeasurable, residentBytes } from './records/process-cost.ts'
+import { isMeasurable } from './records/process-cost.ts'
 import { startSinkProxy } from './sink-proxy.ts'
-import { carryOut, FAULT_EVERY_S, faultOrder } from './soak/faults.ts'
+import { disturb, FAULT_EVERY_S } from './soak/faults.ts'
 import { startFleet } from './soak/fleet.ts'
 import { memoryGrowth } from './soak/judge.ts'
 import { HELP, readSoakOptions, type SoakOptions } from './soak/options.ts'
+import { createWatch } from './soak/watch.ts'
 import { shardIdOf } from './stubs/kinesis-answers.ts'
 
 const SHARDS = 4
@@ -35,7 +33,6 @@ const STEADY: Mix = { rows: 10_000, insertsPer100: 20, deletesPer100: 20 }
 const HEAD_START_MS = 15_000
 const CHECKPOINTED_MS = 60_000
 const ERRORS_SHOWN = 10
-const MIB = 2 ** 20
 
 const log = (line: string): void => console.error(line)
 
@@ -89,11 +86,8 @@ async function soak({ minutes, perSecond, seed }: SoakOptions, figures: Figures)
     const pace = { shards: SHARDS, perSecond, startMs: Date.now() + HEAD_START_MS }
     const stream = await startPacedStream(pace, fault => faults.push(fault), STEADY)
     closings.push(stream.stop)
-    const [ofAll, ofMinute] = [latencies(), latencies()]
-    const book = ledger(pace, stream.logs, latencyMs => {
-      ofAll.add(latencyMs)
-      ofMinute.add(latencyMs)
-    })
+    const watch = createWatch(log)
+    const book = ledger(pace, stream.logs, watch.addLatency)
     const proxy = await startSinkProxy(sink.world.opensearchUrl, book.acknowledge)
     closings.push(proxy.close)
     const fleet = await startFleet(parts, {
@@ -107,55 +101,33 @@ async function soak({ minutes, perSecond, seed }: SoakOptions, figures: Figures)
     })
     log(`${minutes} min at ${perSecond} records/s, a fault every ${FAULT_EVERY_S} s, --seed ${seed}`)
 
-    const memory: Point[] = []
-    const endsAtMs = pace.startMs + minutes * 60_000
     let faultCount = 0
-
-    async function watch(): Promise<void> {
-      let minute = 1
-      for (; Date.now() < endsAtMs; await sleep(1_000, undefined, { signal: over.signal })) {
-        const now = Date.now()
-        if (now < pace.startMs) continue
-        memory.push({ atMs: now, value: residentBytes(fleet.residentPid) / MIB })
-        if (now < pace.startMs + minute * 60_000) continue
-        tellMinute(minute++)
-      }
-      tellMinute(minute)
+    const onFault = (kind: string, atS: number): void => {
+      faultCount++
+      log(`  ${atS} s: ${kind}`)
     }
-
-    function tellMinute(minute: number): void {
-      const lag = `lag p99 ${ofMinute.quantile(0.99)} ms, max ${ofMinute.max()} ms`
-      const rss = Math.round(memory.at(-1)?.value ?? 0)
-      log(
-        `minute ${minute} of ${minutes}: ${book.acknowledged()} records acknowledged, ${lag}, resident ${rss} MiB, ${faultCount} faults, ${countOf(fleet.errors())} errors`,
-      )
-      ofMinute.clear()
+    const watched = {
+      pid: fleet.residentPid,
+      acknowledged: book.acknowledged,
+      faults: () => faultCount,
+      errors: () => countOf(fleet.errors()),
     }
-
-    async function disturb(): Promise<void> {
-      const order = faultOrder(seed)
-      const tellStream = stream.tell
-      for (let at = 1; ; at++) {
-        const nextMs = pace.startMs + at * FAULT_EVERY_S * 1000
-        if (nextMs >= endsAtMs) return
-        await sleep(Math.max(0, nextMs - Date.now()), undefined, { signal: over.signal })
-        const kind = order.next().value
-        log(`  ${Math.round((Date.now() - pace.startMs) / 1000)} s: ${kind}`)
-        faultCount++
-        await carryOut(kind, { proxy, tellStream, worker: fleet.guest }, over.signal)
-      }
-    }
-
-    await Promise.race([fleet.failed, Promise.all([watch(), disturb()])])
+    const targets = { proxy, tellStream: stream.tell, worker: fleet.guest }
+    const span = { fromMs: pace.startMs, minutes, seed }
+    const ended = Promise.all([
+      watch.go(watched, span, over.signal),
+      disturb(targets, span, onFault, over.signal),
+    ])
+    await Promise.race([fleet.failed, ended])
     const { counts, refused } = await stream.tell({ stop: true })
     await Promise.race([fleet.failed, untilAcknowledged(book, counts, over.signal)])
-    const { slope, slopeMax } = memoryGrowth(memory)
+    const { slope, slopeMax } = memoryGrowth(watch.memory)
     figures.add('soak_records', book.acknowledged(), 'records')
     figures.add('soak_faults', faultCount, 'faults')
-    figures.add('soak_lag_p99', ofAll.quantile(0.99), 'ms')
-    figures.add('soak_lag_longest', ofAll.max(), 'ms')
+    figures.add('soak_lag_p99', watch.ofAll.quantile(0.99), 'ms')
+    figures.add('soak_lag_longest', watch.ofAll.max(), 'ms')
     figures.add('soak_rss_slope', slope, 'MiB/hour', slopeMax)
-    figures.add('soak_rss_peak', Math.max(...memory.map(({ value }) => value)), 'MiB')
+    figures.add('soak_rss_peak', Math.max(...watch.memory.map(({ value }) => value)), 'MiB')
     figures.add('soak_reads_beyond_limit', refused, 'reads')
     await Promise.race([fleet.failed, untilCheckpointed(sink, counts)])
     await fleet.stop()

@@ -53,7 +53,7 @@ export type PacedSettings = {
 }
 
 /** All that has arrived must be acknowledged within this time of the end of the arrivals. */
-const SETTLE_MS = 60_000
+const SETTLE_MS = 120_000
 const LOOK_MS = 100
 
 /** @throws Error when the consumer ends early, records stay unacknowledged, or the documents are not right */
@@ -99,7 +99,7 @@ export async function pacedRun(settings: PacedSettings): Promise<PacedState> {
   }
 }
 
-/** @throws Error when some are not within a minute */
+/** @throws Error when some are not within two minutes */
 export async function untilAcknowledged(
   book: Ledger,
   counts: readonly number[],

@@ -47,6 +47,22 @@ export type FaultTargets = {
   }
 }
 
+/** A fault every 20 s of a span, or as soon as the one before is over. */
+export async function disturb(
+  targets: FaultTargets,
+  { fromMs, minutes, seed }: { fromMs: number; minutes: number; seed: number },
+  onFault: (kind: FaultKind, atS: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const order = faultOrder(seed)
+  for (let atS = FAULT_EVERY_S; atS < minutes * 60; atS += FAULT_EVERY_S) {
+    await sleep(Math.max(0, fromMs + atS * 1000 - Date.now()), undefined, { signal })
+    const kind = order.next().value
+    onFault(kind, atS)
+    await carryOut(kind, targets, signal)
+  }
+}
+
 /** @returns when the fault is over */
 export async function carryOut(
   kind: FaultKind,

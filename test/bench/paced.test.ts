@@ -71,7 +71,7 @@ test('a quantile is the least time within which that share lies', () => {
   expect(times.count()).toBe(0)
 })
 
-test('growth is by least squares, an hour; the first quarter of the time is left out', () => {
+test('growth is by least squares, an hour; the first quarter of the time is left out, and never less than five minutes', () => {
   const points = Array.from({ length: 13 }, (_, at) => ({ atMs: at * 300_000, value: 100 + at * 2 }))
   expect(slopePerHour(points)).toBeCloseTo(24)
   expect(hoursOf(points)).toBe(1)
@@ -80,6 +80,7 @@ test('growth is by least squares, an hour; the first quarter of the time is left
   const young = points.map(({ atMs }) => ({ atMs, value: Math.min(atMs, 800_000) }))
   expect(slopePerHour(settledPoints(young))).toBeCloseTo(0)
   expect(settledPoints(points)).toHaveLength(10)
+  expect(settledPoints(points.slice(0, 3))).toHaveLength(2)
   expect([slopePerHour([]), hoursOf([]), settledPoints([])]).toEqual([0, 0, []])
 })
 

@@ -20,11 +20,14 @@ export function slopePerHour(points: readonly Point[]): number {
   return alone === 0 ? 0 : (together / alone) * HOUR_MS
 }
 
-/** Without the first quarter of the time: a process grows until its caches and its heap have found their size. */
+/** Of a process that is young: its caches and its heap find their size, the heap only with the first backlog. */
+const YOUNG_MS = 300_000
+
+/** Without the first quarter of the time, and without the first five minutes. */
 export function settledPoints(points: readonly Point[]): Point[] {
   const [first, last] = [points[0], points.at(-1)]
   if (!first || !last) return []
-  const fromMs = first.atMs + (last.atMs - first.atMs) / 4
+  const fromMs = first.atMs + Math.max(YOUNG_MS, (last.atMs - first.atMs) / 4)
   return points.filter(({ atMs }) => atMs >= fromMs)
 }
 

@@ -4,6 +4,7 @@ import { type Parts, startParts } from '../../../docker/local/parts.ts'
 import type { Figures } from '../figures.ts'
 import { latencies } from '../paced/latencies.ts'
 import { pacedRun } from '../paced/paced-run.ts'
+import { loadPlainly } from '../paced/plain-load.ts'
 import { openSearchSink, stubSink } from '../paced/sinks.ts'
 import type { Attempt } from './cost.ts'
 import type { LatencyOptions, Target } from './options.ts'
@@ -13,6 +14,8 @@ const P99_MAX_MS = 1_000
 const LATE_ANSWER_MS = 50
 /** A consumer starts and takes its leases meanwhile; so its start is no outage. */
 const HEAD_START_MS = 5_000
+/** A cold Java is slower than the rate for half a minute; and what it then does without us says how busy the machine is. */
+const WARM_UP_DOCUMENTS = 50_000
 const LEFT_OUT = 1 / 4
 
 export async function measureLatency(
@@ -43,12 +46,17 @@ async function measureOne(
   figures: Figures,
   parts: Parts | undefined,
 ): Promise<void> {
+  const ready = target === 'opensearch' ? await openSearchSink(parts!) : undefined
+  if (ready) {
+    const alone = await loadPlainly(ready.world.opensearchUrl, WARM_UP_DOCUMENTS)
+    figures.add('latency_opensearch_alone', Math.round(alone), 'documents/s')
+  }
   const pace = { shards: SHARDS, perSecond, startMs: Date.now() + HEAD_START_MS }
   const countedFromMs = pace.startMs + seconds * 1000 * LEFT_OUT
   const counted = latencies()
   const { refused } = await pacedRun({
     pace,
-    openSink: onFault => (target === 'opensearch' ? openSearchSink(parts!) : stubSink(onFault)),
+    openSink: async onFault => ready ?? (await stubSink(onFault)),
     answerDelayMs: target === 'stub-50ms' ? LATE_ANSWER_MS : 0,
     onLatency(latencyMs, arrivedAtMs) {
       if (arrivedAtMs >= countedFromMs) counted.add(latencyMs)

@@ -2,7 +2,6 @@ import { expect, test } from 'vitest'
 import { decode } from '../../src/core/change.ts'
 import { UsageError } from './options.ts'
 import { answerPages, emptyPage, pageOf } from './records/answer-pages.ts'
-import { documentsMin } from './records/catch-up.ts'
 import { changesOf, cycleLength, digestOf, rowsAfter } from './records/changes.ts'
 import { finalRows, settledOf, unwritten } from './records/final-rows.ts'
 import { recordsOf } from './records/grow.ts'
@@ -85,10 +84,6 @@ test.each([
 test('a run of growth is cut where five reads a second a shard would make it long', () => {
   expect(recordsOf({ shards: 1, page: 100 }, 2_000_000)).toBe(10_000)
   expect(recordsOf({ shards: 64, page: 5_000 }, 2_000_000)).toBe(2_000_000)
-})
-
-test('documents a second have to be 5,000, or the share of what OpenSearch alone can do on a slow machine', () => {
-  expect([documentsMin(20_000), documentsMin(8_400), documentsMin(3_000)]).toEqual([5_000, 5_000, 1_800])
 })
 
 test('a cycle is whole pages and the same whenever it is asked for: about 40 inserts, 50 updates, 10 deletes of 100', () => {

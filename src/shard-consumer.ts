@@ -182,6 +182,7 @@ export async function consumeShard(
       const isSettled = await settlePage(page)
       page.release()
       if (!isSettled) return await leave()
+      page.recycle()
       if (page.end) return await endShard(page.end.children)
       if (!coming || leaving.aborted) return await leave()
       await checkpoint(clock.monotonic() - checkpointedAtMs >= settings.checkpointMs)

@@ -1,4 +1,6 @@
 /** The command line. The only file that sees the process: arguments, environment, signals, exit code. */
+import './heap.ts'
+
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { pino, stdSerializers } from 'pino'

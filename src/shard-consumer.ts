@@ -196,6 +196,7 @@ export async function consumeShard(
       const isSettled = await settlePage(page)
       page.release()
       if (!isSettled) return await leave()
+      page.recycle()
       if (page.end) return (await settleParked()) ? await endShard(page.end.children) : await leave()
       if (!coming || leaving.aborted) return await leave()
       await checkpoint(isDue())

@@ -39,6 +39,11 @@ export type ReadPage = {
   end: { children: ChildShard[] } | undefined
   /** Gives the page's bytes back to the budget; once. */
   release(): void
+  /**
+   * Gives the page's memory to another one. Only when every record of it is settled: until then writes that wait, and
+   * letters, read from it. A page left before that goes the way of all garbage.
+   */
+  recycle(): void
 }
 
 /** Kinesis allows five reads a second of a shard. */
@@ -86,6 +91,7 @@ export function shardReader(parts: ReaderParts, shardId: string, start: string, 
         isTrimmed: false,
         end: { children: [] },
         release: () => {},
+        recycle: () => {},
       }
     }
     const isEnd = answer.next === undefined
@@ -114,6 +120,7 @@ export function shardReader(parts: ReaderParts, shardId: string, start: string, 
       isTrimmed,
       end: isEnd ? { children: answer.children } : undefined,
       release: () => budget.release(bytes),
+      recycle: () => answer.recycle?.(),
     }
   }
 

@@ -8,9 +8,13 @@
 import type { Readable } from 'node:stream'
 import type { GetRecordsCommandOutput, KinesisClient } from '@aws-sdk/client-kinesis'
 import { type DecodedAnswer, decodeGetRecords } from './get-records.ts'
+import { pageMemory } from './page-memory.ts'
 
 /** Either `decoded`, or the members the SDK reads. */
-export type GetRecordsAnswer = GetRecordsCommandOutput & { decoded?: DecodedAnswer }
+export type GetRecordsAnswer = GetRecordsCommandOutput & {
+  /** `recycle`: see StreamPage. */
+  decoded?: DecodedAnswer & { recycle: () => void }
+}
 
 type Protocol = {
   deserializeResponse(operation: { name: string }, context: object, response: Response): Promise<unknown>
@@ -24,19 +28,30 @@ export function decodeFromBytes(client: KinesisClient): void {
   const protocol = client.config.protocol as Protocol
   const readBySdk = protocol.deserializeResponse.bind(protocol)
   const joined = reusedBuffer()
+  const memory = pageMemory()
   protocol.deserializeResponse = async (operation, context, response) => {
     if (operation.name !== 'GetRecords' || response.statusCode !== 200)
       return readBySdk(operation, context, response)
     const chunks: Buffer[] = []
     // Throws when the connection ends before the answer does.
     for await (const chunk of response.body as Readable) chunks.push(chunk)
-    const decoded = decodeGetRecords(joined(chunks))
-    if (decoded === undefined)
+    let taken: Buffer | undefined
+    const recycle = (): void => {
+      if (taken) memory.give(taken)
+      taken = undefined
+    }
+    const decoded = decodeGetRecords(joined(chunks), bytes => {
+      taken = memory.take(bytes)
+      return taken
+    })
+    if (decoded === undefined) {
+      recycle()
       return readBySdk(operation, context, { ...response, body: Buffer.concat(chunks) })
+    }
     // No member that the SDK knows: it would walk all records once more for a log line that nobody reads.
     return {
       $metadata: { httpStatusCode: 200, requestId: response.headers['x-amzn-requestid'] },
-      decoded,
+      decoded: { ...decoded, recycle },
     }
   }
 }

@@ -42,8 +42,14 @@ const EXACT_MS_MAX = 1e14
 /** The last moment a Date can hold. */
 const DATE_MS_MAX = 8.64e15
 
-/** @returns undefined when the answer has any other form, or is none: it is not judged here, and no part of it is used */
-export function decodeGetRecords(body: Buffer): DecodedAnswer | undefined {
+/**
+ * @param memoryFor gives memory for the records' data @returns undefined when the answer has any other form, or is none: it
+ * is not judged here, and no part of it is used
+ */
+export function decodeGetRecords(
+  body: Buffer,
+  memoryFor: (bytes: number) => Buffer = Buffer.allocUnsafeSlow,
+): DecodedAnswer | undefined {
   // The name cannot stand inside a text, where its quotes would be escaped.
   const name = body.indexOf(RECORDS)
   if (name < 0) return undefined
@@ -51,7 +57,7 @@ export function decodeGetRecords(body: Buffer): DecodedAnswer | undefined {
   if (body[open] !== OPEN_BRACKET) return undefined
   const records: PageRecord[] = []
   // Never too small: what is kept of a record is no longer than what was sent of it, its two 0s than the quotes.
-  const page: DecodedPage = { bytes: Buffer.allocUnsafeSlow(body.length), isUtf8: false }
+  const page: DecodedPage = { bytes: memoryFor(body.length), isUtf8: false }
   const end = decodeRecords(body, open, page, records)
   if (end < 0) return undefined
   const around = parseAround(`${body.toString('utf8', 0, open)}[]${body.toString('utf8', end)}`)

@@ -109,9 +109,20 @@ export function isBelow(version: string, other: string): boolean {
   return version.length === other.length ? version < other : version.length < other.length
 }
 
+/** Short, so that a map hashes it fast: the index by a number of its own. Of this process only. */
 export function documentKey({ index, id }: Place): string {
-  return `${index}\n${id}`
+  if (index !== lastIndex) {
+    const known = indexNumbers.get(index) ?? indexNumbers.size
+    indexNumbers.set(index, known)
+    lastIndex = index
+    lastNumber = known
+  }
+  return `${lastNumber}\n${id}`
 }
+
+const indexNumbers = new Map<string, number>()
+let lastIndex: string | undefined
+let lastNumber = 0
 
 /** All writes that are not settled; of one document the newest first. */
 export function unsettledWrites(page: Page): Op[] {

@@ -47,8 +47,9 @@ export class PageRecord implements StreamRecord {
     this.arrivedAtMs = arrivedAtMs
   }
 
+  /** A copy: who asks for it may keep it longer than the page lasts. */
   get data(): Uint8Array {
-    return this.page.bytes.subarray(this.start, this.end)
+    return Uint8Array.from(this.page.bytes.subarray(this.start, this.end))
   }
 
   get sequenceNumber(): string {
@@ -71,6 +72,8 @@ export type StreamPage =
       next: string | undefined
       behindMs: number
       children: ChildShard[]
+      /** Gives the memory of the records back, if that is of use; once, and nothing of them may be read after it. */
+      recycle?: () => void
     }
   /** The iterator is older than five minutes: open a new one after the last record read. */
   | { kind: 'expired' }

@@ -62,14 +62,15 @@ export function versionsOf(fence: number): (ordinal: number) => string {
   const base = BigInt(fence) << FENCE_SHIFT
   const high = Number(base / BigInt(PART))
   const low = Number(base % BigInt(PART))
+  const [beginning, next] = [high === 0 ? '' : String(high), String(high + 1)]
   return ordinal => {
     const sum = low + ordinal * ORDINAL_UNIT
-    return sum < PART ? joined(high, sum) : joined(high + 1, sum - PART)
+    return sum < PART ? joined(beginning, sum) : joined(next, sum - PART)
   }
 }
 
-function joined(high: number, low: number): string {
-  return high === 0 ? String(low) : `${high}${String(low).padStart(9, '0')}`
+function joined(high: string, low: number): string {
+  return high === '' || low >= PART / 10 ? high + low : high + String(low).padStart(9, '0')
 }
 
 export function fenceOf(version: bigint): number {

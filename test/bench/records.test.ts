@@ -4,6 +4,7 @@ import { UsageError } from './options.ts'
 import { answerPages, emptyPage, pageOf } from './records/answer-pages.ts'
 import { changesOf, cycleLength, digestOf, rowsAfter } from './records/changes.ts'
 import { finalRows, settledOf, unwritten } from './records/final-rows.ts'
+import { recordsOf } from './records/grow.ts'
 import { readRecordsOptions } from './records/options.ts'
 import { statOf } from './records/process-cost.ts'
 import { selfTimes } from './records/profile.ts'
@@ -14,6 +15,7 @@ import { conditionHolds, updated } from './stubs/expressions.ts'
 
 test('options of the bench of records: defaults, several settings, a profile runs once and alone, help', () => {
   expect(readRecordsOptions([])).toEqual({
+    mode: 'cost',
     pages: [5_000, 860],
     shards: [4],
     records: 2_000_000,
@@ -28,12 +30,38 @@ test('options of the bench of records: defaults, several settings, a profile run
     records: 9,
     hasReference: false,
   })
-  expect(readRecordsOptions(['--profile', 'dir'])).toMatchObject({
+  expect(readRecordsOptions(['cost', '--profile', 'dir'])).toMatchObject({
     repeat: 1,
     hasReference: false,
     profileDir: 'dir',
   })
   expect(readRecordsOptions(['--help'])).toBe('help')
+  expect(readRecordsOptions(['grow', '--help'])).toBe('help')
+})
+
+test('each other mode of the bench of records has its own defaults', () => {
+  expect(readRecordsOptions(['grow'])).toEqual({
+    mode: 'grow',
+    pages: [100, 1_000, 5_000],
+    shards: [1, 4, 16, 64],
+    records: 2_000_000,
+    repeat: 1,
+  })
+  expect(readRecordsOptions(['latency'])).toEqual({
+    mode: 'latency',
+    against: ['stub', 'stub-50ms', 'opensearch'],
+    perSecond: 1_000,
+    seconds: 60,
+    repeat: 1,
+  })
+  expect(readRecordsOptions(['catch-up'])).toEqual({
+    mode: 'catch-up',
+    perSecond: 1_000,
+    waiting: 600_000,
+    repeat: 1,
+  })
+  const given = ['latency', '--against', 'stub', '--rate', '50', '--seconds', '9', '--repeat', '2']
+  expect(readRecordsOptions(given)).toMatchObject({ against: ['stub'], perSecond: 50, seconds: 9, repeat: 2 })
 })
 
 test.each([
@@ -43,16 +71,27 @@ test.each([
   [['--records', 'many']],
   [['--fast']],
   [['5000']],
+  [['grow', 'latency']],
+  [['toString']],
+  [['grow', '--profile', 'dir']],
+  [['latency', '--page', '100']],
+  [['latency', '--against', 'elasticsearch']],
+  [['catch-up', '--seconds', '9']],
 ])('a mistake in the options of the bench of records is told: %j', argv => {
   expect(() => readRecordsOptions(argv)).toThrow(UsageError)
+})
+
+test('a run of growth is cut where five reads a second a shard would make it long', () => {
+  expect(recordsOf({ shards: 1, page: 100 }, 2_000_000)).toBe(10_000)
+  expect(recordsOf({ shards: 64, page: 5_000 }, 2_000_000)).toBe(2_000_000)
 })
 
 test('a cycle is whole pages and the same whenever it is asked for: about 40 inserts, 50 updates, 10 deletes of 100', () => {
   expect([cycleLength(4, 5_000), cycleLength(64, 5_000), cycleLength(4, 860)]).toEqual([
     50_000, 5_000, 49_880,
   ])
-  const changes = changesOf(2, 4, 50_000)
-  expect(changesOf(2, 4, 50_000)).toEqual(changes)
+  const changes = changesOf(2, 50_000)
+  expect(changesOf(2, 50_000)).toEqual(changes)
   const share = (kind: string) => changes.filter(change => change.kind === kind).length / changes.length
   expect(share('insert')).toBeCloseTo(0.4, 1)
   expect(share('update')).toBeCloseTo(0.5, 1)
@@ -60,7 +99,7 @@ test('a cycle is whole pages and the same whenever it is asked for: about 40 ins
 })
 
 test('the rows after several cycles are those of a replay of every change', () => {
-  const changes = changesOf(0, 64, 40)
+  const changes = changesOf(0, 40)
   for (const count of [1, 40, 41, 125, 160]) {
     const replayed = new Map<number, number>()
     for (let at = 0; at < count; at++) {
@@ -119,7 +158,7 @@ test('a digest tells a missing row, another revision and another table, but not 
 })
 
 test('every record is one our decoder takes, about 950 bytes on average', () => {
-  const changes = changesOf(1, 4, 2_000)
+  const changes = changesOf(1, 2_000)
   const records = changes.map(change => Buffer.from(recordText(change, 1)))
   for (const [at, record] of records.entries())
     expect(decode(record)).toMatchObject({
@@ -143,7 +182,7 @@ test('answers are JSON with the records in order, and sequence numbers rise thro
     expect(answer.Records).toHaveLength(1_000)
     expect(pageOf(answer.NextShardIterator)).toEqual({ shard: 3, number: number + 1 })
     for (const record of answer.Records) numbers.push(record.SequenceNumber)
-    const { id } = changesOf(3, 64, 3_000)[(number % 3) * 1_000]!
+    const { id } = changesOf(3, 3_000)[(number % 3) * 1_000]!
     expect(JSON.parse(Buffer.from(answer.Records[0].Data, 'base64').toString()).data.id).toBe(id)
     expect(answer.Records[0]).toMatchObject({
       PartitionKey: 'bench.orders_3',
@@ -230,7 +269,7 @@ test('the check at the end tells missing documents, conflicts, and records that 
   const stream = { shards: 64, page: 10, pagesEach: 1 }
   const rows = Array.from(
     { length: 64 },
-    (_, shard) => [shard, rowsAfter(changesOf(shard, 64, cycleLength(64, 10)), 10)] as const,
+    (_, shard) => [shard, rowsAfter(changesOf(shard, cycleLength(64, 10)), 10)] as const,
   )
   const documents = rows.reduce((sum, [, table]) => sum + table.size, 0)
   const right = { documents, digest: digestOf(rows), conflicts: 0 }

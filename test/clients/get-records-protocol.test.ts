@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { kinesisStream } from '../../src/clients/kinesis.ts'
-import type { StreamPage } from '../../src/core/stream.ts'
+import type { PageRecord, StreamPage } from '../../src/core/stream.ts'
 
 let answer: (response: ServerResponse) => void | Promise<void>
 let requests = 0
@@ -47,7 +47,7 @@ async function readBy(decoder: 'bytes' | 'sdk') {
       arrivedAtMs,
       data: Buffer.from(data).toString('base64'),
     }))
-    return { ...page, records }
+    return { ...page, records, recycle: undefined }
   } catch (error) {
     return { error: (error as Error).name }
   } finally {
@@ -243,10 +243,39 @@ describe('pages', () => {
     const pages = await Promise.all([stream.read('a', 500), stream.read('b', 500)])
     stream.close()
     const numbers = pages.map(
-      found => found.kind === 'records' && new Set(found.records.map(({ data }) => String(data))),
+      found =>
+        found.kind === 'records' && new Set(found.records.map(({ data }) => String(Buffer.from(data)))),
     )
     expect(new Set(numbers)).toEqual(new Set([new Set(['row 1']), new Set(['row 2'])]))
   })
+})
+
+test('memory given back serves the next page, and what was kept of the one before stays as it was', async () => {
+  const stream = kinesisStream('s', { decoder: 'bytes' })
+  const read = async (row: string) => {
+    const body = JSON.stringify(
+      page({ Records: [record(1, { Data: Buffer.alloc(600_000, row).toString('base64') })] }),
+    )
+    answer = reply(body)
+    const found = await stream.read('iterator', 100)
+    if (found.kind !== 'records') throw new Error(found.kind)
+    const first = found.records[0] as PageRecord
+    return { memory: first.page.bytes, data: first.data, recycle: () => found.recycle!() }
+  }
+  const [one, two] = [await read('one '), await read('two ')]
+  expect(two.memory).not.toBe(one.memory)
+  one.recycle()
+  one.recycle()
+  const [three, four] = [await read('three '), await read('four ')]
+  expect(three.memory).toBe(one.memory)
+  expect(four.memory).not.toBe(one.memory)
+  expect([one, two, three, four].map(({ data }) => String(Buffer.from(data).subarray(0, 4)))).toEqual([
+    'one ',
+    'two ',
+    'thre',
+    'four',
+  ])
+  stream.close()
 })
 
 describe('errors', () => {

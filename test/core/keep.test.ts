@@ -138,7 +138,11 @@ describe('values carried within a batch', () => {
   test('each column by itself: one is carried, the other read', () => {
     const two = (data: string): Change => ({ operation: 'update', table: 'two', data })
     const work = planned([two('{"id":"a","x":1,"y":null}'), two('{"id":"a","x":null}')])
-    fillKept(work.folded, 'public_two', new Map([['public_two\na', '{"id":"a","x":8,"y":9}']]))
+    fillKept(
+      work.folded,
+      'public_two',
+      new Map([[documentKey({ index: 'public_two', id: 'a' }), '{"id":"a","x":8,"y":9}']]),
+    )
     expect(newest(work)).toEqual({ a: '{"id":"a","x":1,"y":9}' })
   })
 })

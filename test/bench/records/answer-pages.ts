@@ -27,7 +27,7 @@ export type AnswerPages = {
 export function answerPages(settings: { shard: number; shards: number; page: number }): AnswerPages {
   const { shard, shards, page } = settings
   const length = cycleLength(shards, page)
-  const texts = changesOf(shard, shards, length).map(change => Buffer.from(recordText(change, shard)))
+  const texts = changesOf(shard, length).map(change => Buffer.from(recordText(change, shard)))
   const pages = Array.from({ length: length / page }, (_, at) =>
     buildPage(texts.slice(at * page, (at + 1) * page), { shard, firstPlace: at * page }),
   )
@@ -62,6 +62,12 @@ export function pageOf(iterator: string): { shard: number; number: number } {
   return { shard: Number(shard), number: Number(number) }
 }
 
+/** @param ms since 1970, as today's are @returns seconds as Kinesis writes them, such as 1.771609381123E9 */
+export function secondsText(ms: number): string {
+  const digits = String(ms)
+  return `${digits[0]}.${digits.slice(1)}E9`
+}
+
 type BuiltPage = { bytes: Buffer; iteratorAt: number; cycle: string; cyclesAt: number[] }
 
 function buildPage(texts: readonly Buffer[], place: { shard: number; firstPlace: number }): BuiltPage {
@@ -73,7 +79,7 @@ function buildPage(texts: readonly Buffer[], place: { shard: number; firstPlace:
   const cyclesAt: number[] = []
   const partitionKey = `${SCHEMA}.${tableOf(place.shard)}`
   for (const [at, text] of texts.entries()) {
-    const arrivedAt = `${(ARRIVED_AT + at / 1_000).toFixed(3)[0]}.${(ARRIVED_AT + at / 1_000).toFixed(3).slice(1).replace('.', '')}E9`
+    const arrivedAt = secondsText(1_000 * ARRIVED_AT + at)
     const head = `${at === 0 ? '' : ','}{"ApproximateArrivalTimestamp":${arrivedAt},"Data":"${text.toString('base64')}","PartitionKey":"${partitionKey}","SequenceNumber":"${SEQUENCE_BEGIN}`
     const tail = `${String(place.firstPlace + at).padStart(PLACE_DIGITS, '0')}"}`
     cyclesAt.push(bytes + head.length)

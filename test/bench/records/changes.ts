@@ -7,11 +7,15 @@
  * heard of a row.
  */
 
-/** 40 of 100 changes insert, 50 update, 10 delete. */
-const INSERTS_PER_100 = 40
-const DELETES_PER_100 = 10
-/** Rows of all tables before the first change, and changes of one cycle of all tables. */
-const ROWS = 200_000
+/** What is not an insert or a delete is an update. `rows`: of each table before its first change. */
+export type Mix = { rows: number; insertsPer100: number; deletesPer100: number }
+
+/**
+ * The same number of rows in each table, however many there are: with smaller tables more changes of an answer would be of
+ * one row and become one document, and more shards would look cheaper than they are.
+ */
+const GROWING: Mix = { rows: 50_000, insertsPer100: 40, deletesPer100: 10 }
+/** Changes of one cycle of all tables. */
 const CYCLE = 200_000
 
 export type ChangeKind = 'insert' | 'update' | 'delete'
@@ -30,28 +34,31 @@ export function cycleLength(shards: number, page: number): number {
   return Math.max(1, Math.floor(CYCLE / shards / page)) * page
 }
 
-/** The changes of one cycle of a shard, oldest first. */
-export function changesOf(shard: number, shards: number, length: number): RowChange[] {
+/** The changes of a shard, oldest first, without end. A deleted row's id is never used again. */
+export function* changeStream(shard: number, mix: Mix = GROWING): Generator<RowChange, never> {
   const random = numbersFrom(shard + 1)
-  const before = Math.ceil(ROWS / shards)
-  const live = Array.from({ length: before }, (_, at) => at + 1)
-  let lastId = before
-  const changes: RowChange[] = []
-  for (let revision = 1; revision <= length; revision++) {
+  const live = Array.from({ length: mix.rows }, (_, at) => at + 1)
+  let lastId = mix.rows
+  for (let revision = 1; ; revision++) {
     const dice = random(100)
-    if (dice < INSERTS_PER_100) {
+    if (dice < mix.insertsPer100) {
       live.push(++lastId)
-      changes.push({ kind: 'insert', id: lastId, revision })
-    } else if (dice < 100 - DELETES_PER_100 || live.length === 1) {
-      changes.push({ kind: 'update', id: live[random(live.length)]!, revision })
+      yield { kind: 'insert', id: lastId, revision }
+    } else if (dice < 100 - mix.deletesPer100 || live.length === 1) {
+      yield { kind: 'update', id: live[random(live.length)]!, revision }
     } else {
       const at = random(live.length)
-      changes.push({ kind: 'delete', id: live[at]!, revision })
+      yield { kind: 'delete', id: live[at]!, revision }
       live[at] = live.at(-1)!
       live.pop()
     }
   }
-  return changes
+}
+
+/** The changes of one cycle of a shard. */
+export function changesOf(shard: number, length: number): RowChange[] {
+  const changes = changeStream(shard)
+  return Array.from({ length }, () => changes.next().value)
 }
 
 /** The rows after `count` changes of a cycle that begins anew at its end. */

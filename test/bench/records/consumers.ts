@@ -6,7 +6,14 @@ import type { TemplateOptions } from '../../../src/core/template.ts'
 
 export type ConsumerName = 'ours' | 'reference'
 
-export type World = { kinesisUrl: string; dynamodbUrl: string; opensearchUrl: string; page: number }
+/** `settings`: over those of the bench. */
+export type World = {
+  kinesisUrl: string
+  dynamodbUrl: string
+  queueUrl: string
+  opensearchUrl: string
+  settings: Readonly<Record<string, string>>
+}
 
 export type Consumer = {
   pid: number
@@ -76,7 +83,13 @@ function exitOf(child: ChildProcess): Promise<string> {
 }
 
 /** All else is as it is delivered. */
-function envOf({ kinesisUrl, dynamodbUrl, opensearchUrl, page }: World): Record<string, string> {
+function envOf({
+  kinesisUrl,
+  dynamodbUrl,
+  queueUrl,
+  opensearchUrl,
+  settings,
+}: World): Record<string, string> {
   return {
     PATH: process.env.PATH ?? '',
     AWS_REGION: 'eu-central-1',
@@ -88,10 +101,15 @@ function envOf({ kinesisUrl, dynamodbUrl, opensearchUrl, page }: World): Record<
     AWS_ENDPOINT_URL_DYNAMODB: dynamodbUrl,
     STREAM_NAME: 'bench',
     LEASE_TABLE: 'bench-leases',
-    DEAD_LETTER_QUEUE_URL: `${dynamodbUrl}/000000000000/letters`,
+    DEAD_LETTER_QUEUE_URL: queueUrl,
     OPENSEARCH_URL: opensearchUrl,
     INDEX_PATTERNS: TEMPLATE.patterns.join(','),
-    GET_RECORDS_LIMIT: String(page),
     HTTP_PORT: '0',
+    ...settings,
   }
+}
+
+/** Where the stub of the lease table is the queue as well. */
+export function queueUrlAt(stubUrl: string): string {
+  return `${stubUrl}/000000000000/letters`
 }

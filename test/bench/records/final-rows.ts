@@ -6,7 +6,7 @@ import { changesOf, cycleLength, digestOf, rowsAfter } from './changes.ts'
 /** @returns how to compare a state of the stub: what is wrong with it, nothing when it is right */
 export function finalRows({ shards, page, pagesEach }: StreamSettings): (state: BulkState) => string[] {
   const tables = Array.from({ length: shards }, (_, shard) => {
-    const changes = changesOf(shard, shards, cycleLength(shards, page))
+    const changes = changesOf(shard, cycleLength(shards, page))
     return [shard, rowsAfter(changes, page * pagesEach)] as const
   })
   const documents = tables.reduce((sum, [, rows]) => sum + rows.size, 0)

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type BulkState, STATE_PATH } from '../stubs/bulk-state.ts'
 import type { StreamSettings } from '../stubs/get-records-stub.ts'
 import { startStub } from '../stubs/start-stub.ts'
-import { type Consumer, type ConsumerName, startConsumer, TEMPLATE } from './consumers.ts'
+import { type Consumer, type ConsumerName, queueUrlAt, startConsumer, TEMPLATE } from './consumers.ts'
 import { finalRows, unwritten } from './final-rows.ts'
 import { type Cost, costOfTree } from './process-cost.ts'
 import { figuresOf, type RunFigures, type Sample } from './steady-state.ts'
@@ -18,8 +18,6 @@ export type RunSettings = {
   stream: StreamSettings
   profileDir: string | undefined
   onProgress: (actions: number) => void
-  /** Is given what ends all that this run started, at once. */
-  onStart: (kill: () => void) => void
 }
 
 const QUIET_MS = 500
@@ -35,10 +33,6 @@ export async function measureRun(settings: RunSettings): Promise<RunFigures> {
   const records = stream.shards * stream.page * stream.pagesEach
   const wrongIn = finalRows(stream)
   const started: (() => void)[] = []
-  const kill = (): void => {
-    for (const end of started) end()
-  }
-  settings.onStart(kill)
   const seen: Seen = { samples: [], faults: [], ended: 0 }
   let costNow: () => Cost | undefined = () => undefined
 
@@ -63,7 +57,13 @@ export async function measureRun(settings: RunSettings): Promise<RunFigures> {
     const opensearchUrl = await start('bulk-stub.ts', TEMPLATE)
     const wrong = async () =>
       wrongIn((await (await fetch(`${opensearchUrl}${STATE_PATH}`)).json()) as BulkState)
-    const world = { kinesisUrl, dynamodbUrl, opensearchUrl, page: stream.page }
+    const world = {
+      kinesisUrl,
+      dynamodbUrl,
+      queueUrl: queueUrlAt(dynamodbUrl),
+      opensearchUrl,
+      settings: { GET_RECORDS_LIMIT: String(stream.page) },
+    }
     const consumer = startConsumer(settings.consumer, world, settings.profileDir)
     started.push(consumer.kill)
     costNow = costOfTree(consumer.pid)
@@ -78,7 +78,7 @@ export async function measureRun(settings: RunSettings): Promise<RunFigures> {
     if (faults.length > 0) throw new Error(`the run was not right: ${[...new Set(faults)].join('; ')}`)
     return figuresOf(seen.samples, records)
   } finally {
-    kill()
+    for (const end of started) end()
   }
 }
 

@@ -60,7 +60,16 @@ export function statOf(stat: string): { parent: number; cpuSeconds: number } {
 }
 
 function peakOf(pid: number): number {
-  const found = /^VmHWM:\s+(\d+) kB$/m.exec(textOf(`/proc/${pid}/status`) ?? '')
+  return memoryOf(pid, 'VmHWM')
+}
+
+/** What a process holds now, without its children; 0 once it has ended. */
+export function residentBytes(pid: number): number {
+  return memoryOf(pid, 'VmRSS')
+}
+
+function memoryOf(pid: number, name: 'VmHWM' | 'VmRSS'): number {
+  const found = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(textOf(`/proc/${pid}/status`) ?? '')
   return found ? Number(found[1]) * 1024 : 0
 }
 

@@ -74,33 +74,35 @@ function deletedRowOf(row: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, name === 'id' ? value : null]))
 }
 
-export function recordText(change: RowChange, shard: number): string {
-  const { kind, revision } = change
+/** The text of a row as it stands in a record, and so in the document. */
+export function rowText(change: RowChange, shard: number): string {
   const row = rowOf(change, shard)
-  const micros = String(revision % 1_000_000).padStart(6, '0')
-  const position = revision.toString(16).toUpperCase().padStart(8, '0')
-  const record = {
-    data: kind === 'delete' ? deletedRowOf(row) : row,
-    ...(kind === 'update' ? { 'before-image': {} } : {}),
-    metadata: {
-      timestamp: `2026-02-20T17:43:01.${micros}Z`,
-      'record-type': 'data',
-      operation: kind,
-      'partition-key-type': 'schema-table',
-      'schema-name': SCHEMA,
-      'table-name': tableOf(shard),
-      'transaction-id': 900_000 + Math.floor(revision / 3),
-      'transaction-record-id': 1 + (revision % 3),
-      'prev-transaction-id': 899_999 + Math.floor(revision / 3),
-      'prev-transaction-record-id': 3,
-      'commit-timestamp': `2026-02-20T17:43:00.${micros}Z`,
-      'stream-position': `00000002/${position}.${revision % 3}.00000002/${position}`,
-    },
-  }
   // NUMERIC(12,2) keeps its two digits on the wire; JSON.stringify would drop a last zero.
-  const text = JSON.stringify(record).replace(
+  return JSON.stringify(change.kind === 'delete' ? deletedRowOf(row) : row).replace(
     /"(net_amount|tax_amount)":([\d.]+)/g,
     (_, name: string, amount: string) => `"${name}":${Number(amount).toFixed(2)}`,
   )
-  return `${text}\n`
+}
+
+/** @param committedAt ISO 8601 with microseconds */
+export function recordText(change: RowChange, shard: number, committedAt?: string): string {
+  const { kind, revision } = change
+  const micros = String(revision % 1_000_000).padStart(6, '0')
+  const position = revision.toString(16).toUpperCase().padStart(8, '0')
+  const metadata = {
+    timestamp: `2026-02-20T17:43:01.${micros}Z`,
+    'record-type': 'data',
+    operation: kind,
+    'partition-key-type': 'schema-table',
+    'schema-name': SCHEMA,
+    'table-name': tableOf(shard),
+    'transaction-id': 900_000 + Math.floor(revision / 3),
+    'transaction-record-id': 1 + (revision % 3),
+    'prev-transaction-id': 899_999 + Math.floor(revision / 3),
+    'prev-transaction-record-id': 3,
+    'commit-timestamp': committedAt ?? `2026-02-20T17:43:00.${micros}Z`,
+    'stream-position': `00000002/${position}.${revision % 3}.00000002/${position}`,
+  }
+  const beforeImage = kind === 'update' ? '"before-image":{},' : ''
+  return `{"data":${rowText(change, shard)},${beforeImage}"metadata":${JSON.stringify(metadata)}}\n`
 }

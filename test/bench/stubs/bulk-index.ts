@@ -1,17 +1,9 @@
 /**
  * What a `_bulk` request does to indices that keep of each document only its revision and its external version: enough to
- * answer each item as OpenSearch would, and to know in the end which rows are there. Cheap: no JSON is parsed.
- *
- * Action line: `{"index":{"_index":"bench_orders_0","_id":"17","version":"123","version_type":"external"}}`, members in any
- * order, `version` optional. Document line: `{"id":17,"revision":3,...`.
+ * answer each item as OpenSearch would, and to know in the end which rows are there.
  */
 import type { Rows } from '../records/changes.ts'
-
-const LINE_END = 10
-const DELETE_BEGIN = '{"delete":'
-const INDEX_BEGIN = '{"index":'
-/** Bytes in which `{"id":N,"revision":N,` fits. */
-const DOCUMENT_HEAD = 60
+import { type BulkAction, bulkActions } from './bulk-body.ts'
 
 type Table = { rows: Rows; versions: Map<number, string> }
 
@@ -35,7 +27,7 @@ export function bulkIndex(): BulkIndex {
     return found
   }
 
-  function applyOne(action: Action, revision: number): { status: number; error?: string } {
+  function applyOne(action: BulkAction): { status: number; error?: string } {
     const { rows, versions } = tableAt(action.shard)
     const current = versions.get(action.id)
     if (action.version !== undefined) {
@@ -48,7 +40,7 @@ export function bulkIndex(): BulkIndex {
     }
     const wasThere = rows.has(action.id)
     if (action.isDelete) rows.delete(action.id)
-    else rows.set(action.id, revision)
+    else rows.set(action.id, action.revision)
     return { status: wasThere ? 200 : action.isDelete ? 404 : 201 }
   }
 
@@ -56,49 +48,9 @@ export function bulkIndex(): BulkIndex {
     tables,
     conflicts: () => conflicts,
     apply(body, form) {
-      const items: string[] = []
-      for (let at = 0; at < body.length; ) {
-        const end = lineEnd(body, at)
-        const action = actionOf(body.toString('latin1', at, end))
-        at = end + 1
-        let revision = 0
-        if (!action.isDelete) {
-          revision = revisionOf(body.toString('latin1', at, at + DOCUMENT_HEAD), action.id)
-          at = lineEnd(body, at) + 1
-        }
-        items.push(itemText(action, applyOne(action, revision), form))
-      }
-      return items
+      return bulkActions(body).map(action => itemText(action, applyOne(action), form))
     },
   }
-}
-
-type Action = { isDelete: boolean; shard: number; id: number; version: string | undefined }
-
-function actionOf(line: string): Action {
-  const isDelete = line.startsWith(DELETE_BEGIN)
-  const index = /"_index":"bench_orders_(\d+)"/.exec(line)
-  const id = /"_id":"(\d+)"/.exec(line)
-  if ((!isDelete && !line.startsWith(INDEX_BEGIN)) || !index || !id)
-    throw new Error(`not an action line of this bench: ${line.slice(0, 200)}`)
-  return {
-    isDelete,
-    shard: Number(index[1]),
-    id: Number(id[1]),
-    version: /"version":"?(\d+)/.exec(line)?.[1],
-  }
-}
-
-function revisionOf(head: string, id: number): number {
-  const found = /^\{"id":(\d+),"revision":(\d+),/.exec(head)
-  if (!found || Number(found[1]) !== id) throw new Error(`not the document of row ${id}: ${head}`)
-  return Number(found[2])
-}
-
-function lineEnd(body: Buffer, from: number): number {
-  const end = body.indexOf(LINE_END, from)
-  if (end < 0) throw new Error('a bulk body must end with a line end')
-  return end
 }
 
 /** Decimal numbers without leading zeros. */
@@ -107,7 +59,7 @@ function isAbove(version: string, other: string): boolean {
 }
 
 function itemText(
-  action: Action,
+  action: BulkAction,
   { status, error }: { status: number; error?: string },
   form: ItemForm,
 ): string {

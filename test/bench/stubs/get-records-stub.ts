@@ -5,9 +5,9 @@
  *
  * Its calls are not limited to five a second a shard: who wants to be kind to the real service does so unasked.
  */
-import { LAST_HASH_KEY } from '../../../src/core/shard.ts'
 import { type AnswerPages, answerPages, emptyPage, iteratorOf, pageOf } from '../records/answer-pages.ts'
-import { type Reply, serveStub, tell } from './stub-server.ts'
+import { describedShard, json, shardOf } from './kinesis-answers.ts'
+import { serveStub, tell } from './stub-server.ts'
 
 /** `pagesEach`: answers with records that each shard has in all. */
 export type StreamSettings = { shards: number; page: number; pagesEach: number }
@@ -24,7 +24,7 @@ await serveStub((asked, body) => {
   const input = JSON.parse(body.toString()) as Record<string, unknown>
   switch (operation) {
     case 'ListShards':
-      return json(200, JSON.stringify({ Shards: streams.map((_, shard) => describedShard(shard)) }))
+      return json(200, JSON.stringify({ Shards: streams.map((_, shard) => describedShard(shard, shards)) }))
     case 'GetShardIterator':
       if (input.ShardIteratorType !== 'TRIM_HORIZON')
         throw new Error(
@@ -43,34 +43,4 @@ function recordsAt(iterator: string): Buffer {
   if (number < pagesEach) return streams[shard]!.at(number)
   if (!ended.has(shard)) tell({ ended: ended.add(shard).size })
   return emptyPage(shard, number)
-}
-
-function json(status: number, body: Buffer | string): Reply {
-  return {
-    status,
-    body,
-    headers: {
-      'content-type': 'application/x-amz-json-1.1',
-      'x-amzn-requestid': 'c8a1e4b2-0f57-4d0e-9d5b-6d2a7f3e1c90',
-    },
-  }
-}
-
-function shardOf(shardId: string): number {
-  return Number(shardId.slice('shardId-'.length))
-}
-
-function describedShard(shard: number): object {
-  const width = (LAST_HASH_KEY + 1n) / BigInt(shards)
-  const isLast = shard === shards - 1
-  return {
-    ShardId: `shardId-${String(shard).padStart(12, '0')}`,
-    HashKeyRange: {
-      StartingHashKey: String(width * BigInt(shard)),
-      EndingHashKey: String(isLast ? LAST_HASH_KEY : width * BigInt(shard + 1) - 1n),
-    },
-    SequenceNumberRange: {
-      StartingSequenceNumber: `4968033884091750241083098168005345610000000${'0'.repeat(13)}`,
-    },
-  }
 }

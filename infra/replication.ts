@@ -111,13 +111,11 @@ export class Replication extends Construct {
   }
 
   #source(environment: Environment, { database, key, heartbeatSchema }: ReplicationParts): CfnEndpoint {
-    const { region, account } = Stack.of(this)
+    const { region } = Stack.of(this)
     const role = new Role(this, 'SecretRole', {
       description: 'DMS reads the secret of its database user',
-      // The one service principal of DMS that is the region's.
-      assumedBy: new ServicePrincipal(`dms.${region}.amazonaws.com`, {
-        conditions: { StringEquals: { 'aws:SourceAccount': account } },
-      }),
+      // The one service principal of DMS that is the region's. Nothing says that it tells for which account it comes, so no condition asks.
+      assumedBy: new ServicePrincipal(`dms.${region}.amazonaws.com`),
       // In the role itself: whoever waits for the role waits for its rights.
       inlinePolicies: {
         secret: new PolicyDocument({

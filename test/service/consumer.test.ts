@@ -45,6 +45,21 @@ describe('settled before checkpoint (P2)', () => {
     expect(new TextDecoder().decode(world.letters[0]!.data)).toBe('not json')
   })
 
+  test('the memory of a page that is left unsettled is not given back: its letters may yet be on their way', async () => {
+    const world = fakeWorld()
+    const held = withheld()
+    world.faults.holdAnswers = held.promise
+    world.stream.put(SHARD, row('insert', '{"id":1}'))
+    const worker = world.startWorker('w1')
+    await world.time.advance(5000)
+    const before = world.stream.recycled()
+    worker.drain()
+    worker.abandon()
+    await world.time.advance(5000)
+    expect(worker.isDone()).toBe(true)
+    expect(world.stream.recycled()).toBe(before)
+  })
+
   test('a letter is confirmed before the checkpoint passes its record', async () => {
     const world = fakeWorld()
     world.faults.queueAway = true

@@ -39,7 +39,7 @@ type Part = { batch: Batch; ats: number[] }
 
 /**
  * What is in flight of an index. Documents are told apart only while several calls have some of it, since those of one call
- * are different: to note each cost a tenth of a record.
+ * are different: a set of all of them costs three looks by text for each action.
  */
 type IndexInFlight = { batch: Batch; actions: number; keys: Set<string> | undefined }
 

@@ -1,6 +1,6 @@
 /**
- * Memory for the data of pages, used again once a page is settled. A new piece of some megabytes for each page cost a
- * twentieth of a record in page faults and collections, and 100 MiB while it waited for the garbage collector.
+ * Memory for the data of pages, used again once a page is settled. A new piece of some megabytes for each page costs page
+ * faults, and waits for the garbage collector, which sees only how few objects it has.
  */
 
 const MIB = 1_048_576

@@ -173,8 +173,8 @@ export const TOP_STEP = 7
 export const INNER_STEP = 4
 
 /**
- * Where the members of the text scanned last stand. One for all scans, since arrays for each record cost as much as its
- * scan; whoever keeps places from it keeps `scan` too, and scans anew when that is no longer the same.
+ * Where the members of the text scanned last stand. One for all scans, since arrays made for each record are a large
+ * part of what the garbage collector has to do; whoever keeps places from it keeps `scan` too, and scans anew when that is no longer the same.
  */
 export const located = {
   /** Grows with every scan. */

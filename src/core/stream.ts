@@ -19,8 +19,8 @@ export type PageBytes = {
 }
 
 /**
- * A record where it lies among those of its answer. Most are only read there: a view and a text for each took a fifth of the
- * garbage collector's time, so they are made when asked for.
+ * A record where it lies among those of its answer. Most are only read there, so a view and a text for each, which would live
+ * as long as the page, are made when asked for.
  */
 export class PageRecord implements StreamRecord {
   readonly page: PageBytes

@@ -1,7 +1,7 @@
 /** A stream in memory: shards, records, splits, merges. It answers the contract test of the real one (test/clients/stream.contract.ts). */
 import { createHash } from 'node:crypto'
 import { isAfter, LAST_HASH_KEY, type Shard } from '../../src/core/shard.ts'
-import type { StreamPage, StreamRecord } from '../../src/core/stream.ts'
+import { PageRecord, type StreamPage, type StreamRecord } from '../../src/core/stream.ts'
 
 export function fakeStream(shardCount: number) {
   const shards: Shard[] = []
@@ -32,7 +32,11 @@ export function fakeStream(shardCount: number) {
 
   const childrenOf = (shardId: string) => shards.filter(shard => shard.parents.includes(shardId))
 
+  let recycled = 0
+
   return {
+    /** Pages whose memory was given back. */
+    recycled: () => recycled,
     put(shardId: string, text: string | Uint8Array, partitionKey = 'public.t'): string {
       const data = typeof text === 'string' ? new TextEncoder().encode(text) : text
       const sequenceNumber = String(sequence++)
@@ -84,7 +88,7 @@ export function fakeStream(shardCount: number) {
       const isEnd = next === all.length && !shards.find(shard => shard.shardId === shardId)!.isOpen
       return {
         kind: 'records',
-        records: page,
+        ...pageOf(page, () => recycled++),
         next: isEnd ? undefined : `${shardId} ${next}`,
         behindMs: next < all.length ? 1000 : 0,
         children: isEnd
@@ -96,6 +100,34 @@ export function fakeStream(shardCount: number) {
             }))
           : [],
       }
+    },
+  }
+}
+
+/** Records as they come from Kinesis, in one piece of memory, which nobody can make sense of once it is given back. */
+function pageOf(records: readonly StreamRecord[], onRecycle: () => void) {
+  const pieces = records.flatMap(({ data, sequenceNumber }) => [
+    data,
+    new TextEncoder().encode(sequenceNumber),
+  ])
+  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length + 1, 0))
+  const page = { bytes, isUtf8: false }
+  let end = 0
+  const [starts, ends] = [[] as number[], [] as number[]]
+  for (const piece of pieces) {
+    bytes.set(piece, end)
+    starts.push(end)
+    ends.push(end + piece.length)
+    end += piece.length + 1
+  }
+  return {
+    records: records.map(({ partitionKey, arrivedAtMs }, n) => {
+      const places = [starts[2 * n]!, ends[2 * n]!, starts[2 * n + 1]!, ends[2 * n + 1]!] as const
+      return new PageRecord(page, places, partitionKey, arrivedAtMs)
+    }),
+    recycle() {
+      bytes.fill(0x21)
+      onRecycle()
     },
   }
 }

@@ -25,6 +25,41 @@ describe('settled before checkpoint (P2)', () => {
     expect(world.table.items.get(SHARD)!.checkpoint).toBe(last)
   })
 
+  test('the memory of a page is given back once its records are settled, and not before: an answer and a letter', async () => {
+    const world = fakeWorld()
+    const held = withheld()
+    world.faults.holdAnswers = held.promise
+    world.faults.queueAway = true
+    world.stream.put(SHARD, 'not json')
+    world.stream.put(SHARD, row('insert', '{"id":1}'))
+    world.startWorker('w1')
+    await world.time.advance(5000)
+    const before = world.stream.recycled()
+    held.release()
+    await world.time.advance(5000)
+    expect(world.stream.recycled()).toBe(before)
+    world.faults.queueAway = false
+    await world.time.advance(10_000)
+    expect(world.stream.recycled()).toBeGreaterThan(before)
+    expect([...world.search.found().values()]).toEqual(['{"id":1}'])
+    expect(new TextDecoder().decode(world.letters[0]!.data)).toBe('not json')
+  })
+
+  test('the memory of a page that is left unsettled is not given back: its letters may yet be on their way', async () => {
+    const world = fakeWorld()
+    const held = withheld()
+    world.faults.holdAnswers = held.promise
+    world.stream.put(SHARD, row('insert', '{"id":1}'))
+    const worker = world.startWorker('w1')
+    await world.time.advance(5000)
+    const before = world.stream.recycled()
+    worker.drain()
+    worker.abandon()
+    await world.time.advance(5000)
+    expect(worker.isDone()).toBe(true)
+    expect(world.stream.recycled()).toBe(before)
+  })
+
   test('a letter is confirmed before the checkpoint passes its record', async () => {
     const world = fakeWorld()
     world.faults.queueAway = true

@@ -283,7 +283,7 @@ function countDone(body: Buffer): number | undefined {
   return count
 }
 
-const STATUS = '"status":'
+const STATUS = Buffer.from('"status":')
 const DONE_BEGINNING = '{"errors":false,"items":[{'
 const DONE_END = '}}]}'
 

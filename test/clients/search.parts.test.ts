@@ -116,22 +116,23 @@ describe('status contract, each answer provoked', () => {
 
   test('a blocked index is retried', async () => {
     const index = await newIndex({ settings: { 'index.blocks.write': true } })
-    expect(await judged(index)).toEqual({ kind: 'retry', reason: 'cluster_block_exception' })
+    expect(await judged(index)).toEqual({ kind: 'retry', reason: 'cluster_block_exception', scope: 'index' })
   })
 
   test('a flood-stage block is retried, deletes too', async () => {
     const index = await newIndex({ settings: { 'index.blocks.read_only_allow_delete': true } })
-    expect(await judged(index)).toEqual({ kind: 'retry', reason: 'cluster_block_exception' })
+    expect(await judged(index)).toEqual({ kind: 'retry', reason: 'cluster_block_exception', scope: 'index' })
     expect(await judged(index, { kind: 'delete' })).toEqual({
       kind: 'retry',
       reason: 'cluster_block_exception',
+      scope: 'index',
     })
   })
 
   test('a closed index is retried although it says 400', async () => {
     const index = await newIndex()
     await request('POST', `/${index}/_close`)
-    expect(await judged(index)).toEqual({ kind: 'retry', reason: 'index_closed_exception' })
+    expect(await judged(index)).toEqual({ kind: 'retry', reason: 'index_closed_exception', scope: 'index' })
   })
 
   test('an id over 512 bytes fails the whole request, which is why it is never sent', async () => {

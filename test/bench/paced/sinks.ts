@@ -103,6 +103,6 @@ async function bootstrap(parts: Parts, { opensearchUrl, queueUrl, settings }: Si
     OPENSEARCH_URL: opensearchUrl,
     INDEX_PATTERNS: INDEX_PATTERN,
   })
-  await child.line(line => line.includes('"index template put"'), BOOTSTRAP_MS)
+  await child.line(line => line.startsWith('OpenSearch: index template'), BOOTSTRAP_MS)
   await child.exited
 }

@@ -76,8 +76,9 @@ export function pageWriter(
   const { clock, log, metrics } = parts
   const { shardId } = tenure
   const { halt, leaving } = signals
-  /** What is parked is not waited for by one who leaves. */
-  const stop = AbortSignal.any([halt, leaving])
+  const closed = new AbortController()
+  /** What is parked is not waited for by one who leaves, for whatever reason. */
+  const stop = AbortSignal.any([halt, leaving, closed.signal])
   let ordinal = 0
   /** Records of the page in hand that have not been looked at yet: those not decoded, and those from a held one on. */
   let untouched = 0
@@ -291,6 +292,10 @@ export function pageWriter(
     },
     /** Resolves when something parked has been tried, or on the signal. */
     progress: lanes.progress,
-    close: lanes.close,
+    /** Ends the lanes too: a tenure may end without a signal (no read succeeds, the ordinals run out). */
+    close(): void {
+      closed.abort()
+      lanes.close()
+    },
   }
 }

@@ -350,7 +350,8 @@ function headOf(bytes: Uint8Array, meta: number): Head {
     if (heads.size >= HEADS_MAX) heads.clear()
     heads.set(key, head)
   }
-  recent[oldest] = { letter, bytes: bytes.slice(start, end), head }
+  // A copy in any case: the memory serves other pages later, and `slice` of a Buffer would be a view of it.
+  recent[oldest] = { letter, bytes: Uint8Array.from(bytes.subarray(start, end)), head }
   oldest = (oldest + 1) % RECENT_MAX
   return head
 }

@@ -274,6 +274,17 @@ describe('what is not a row', () => {
     )
   })
 
+  // What is remembered of a record must not lie in the memory that the next page is written into.
+  test('a record in the place of an earlier one is of its own table', () => {
+    const memory = Buffer.alloc(1000)
+    const tables = ['ta', 'tb', 'ta', 'tb', 'tc'].map(table => {
+      const end = memory.write(record('insert', '{"id":1}', { table }))
+      const found = decode(memory.subarray(0, end))
+      return found.kind === 'change' && found.table
+    })
+    expect(tables).toEqual(['ta', 'tb', 'ta', 'tb', 'tc'])
+  })
+
   test('a member named __proto__ is a column like any other', () => {
     const row = '{"__proto__":{"id":9},"id":1}'
     expect(writes(decided(record('insert', row)))).toMatchObject([{ id: '1', document: row }])

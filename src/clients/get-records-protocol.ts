@@ -5,7 +5,7 @@
  * all other operations; on this one client its method for answers is wrapped. A subclass would say the same, with an
  * import from a package of the SDK's own insides.
  */
-import type { Readable } from 'node:stream'
+import { finished, type Readable } from 'node:stream'
 import type { GetRecordsCommandOutput, KinesisClient } from '@aws-sdk/client-kinesis'
 import { type DecodedAnswer, decodeGetRecords } from './get-records.ts'
 import { pageMemory } from './page-memory.ts'
@@ -32,9 +32,7 @@ export function decodeFromBytes(client: KinesisClient): void {
   protocol.deserializeResponse = async (operation, context, response) => {
     if (operation.name !== 'GetRecords' || response.statusCode !== 200)
       return readBySdk(operation, context, response)
-    const chunks: Buffer[] = []
-    // Throws when the connection ends before the answer does.
-    for await (const chunk of response.body as Readable) chunks.push(chunk)
+    const chunks = await chunksOf(response.body as Readable)
     let taken: Buffer | undefined
     const recycle = (): void => {
       if (taken) memory.give(taken)
@@ -54,6 +52,19 @@ export function decodeFromBytes(client: KinesisClient): void {
       decoded: { ...decoded, recycle },
     }
   }
+}
+
+/**
+ * As they come from the socket: an async iterator joins those that wait, and the answer is copied once more.
+ *
+ * @throws Error when the connection ends before the answer does
+ */
+function chunksOf(body: Readable): Promise<Buffer[]> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    body.on('data', (chunk: Buffer) => chunks.push(chunk))
+    finished(body, error => (error ? reject(error) : resolve(chunks)))
+  })
 }
 
 /**

@@ -183,6 +183,32 @@ describe('limits and endings', () => {
     expect(worker.counts.endings).toEqual(['shard-end'])
   })
 
+  test('a tenure that ends because its reads fail asks no more; the next one writes what was parked', async () => {
+    const world = fakeWorld()
+    const { read } = world.stream
+    world.search.blocked.set('public_a', BLOCK)
+    world.stream.put(SHARD, insert(1, 'a'))
+    const worker = world.startWorker('w1')
+    await world.time.advance(3000)
+    expect(worker.parked(SHARD)).toBe(1)
+    world.stream.read = async () => {
+      throw new Error('no route')
+    }
+    await world.time.advance(305_000)
+    expect(worker.counts.endings).toEqual(['stalled'])
+    expect(worker.parkedBytes()).toBe(0)
+    world.search.blocked.clear()
+    world.search.requests.length = 0
+    const backedOff = worker.counts.backoff.get('bulk')
+    await world.time.advance(60_000)
+    expect(world.search.requests).toEqual([])
+    expect(worker.counts.backoff.get('bulk')).toBe(backedOff)
+    world.stream.read = read
+    await world.time.advance(5000)
+    expect(ids(world)).toEqual(['public_a/1'])
+    expect(world.search.requests).toHaveLength(1)
+  })
+
   test('a lease lost while records are parked gives their room back', async () => {
     const world = fakeWorld()
     world.search.blocked.set('public_a', BLOCK)

@@ -33,6 +33,7 @@ export function fakeStream(shardCount: number) {
   const childrenOf = (shardId: string) => shards.filter(shard => shard.parents.includes(shardId))
 
   let recycled = 0
+  const free: Buffer[] = []
 
   return {
     /** Pages whose memory was given back. */
@@ -88,7 +89,7 @@ export function fakeStream(shardCount: number) {
       const isEnd = next === all.length && !shards.find(shard => shard.shardId === shardId)!.isOpen
       return {
         kind: 'records',
-        ...pageOf(page, () => recycled++),
+        ...pageOf(page, free, () => recycled++),
         next: isEnd ? undefined : `${shardId} ${next}`,
         behindMs: next < all.length ? 1000 : 0,
         children: isEnd
@@ -104,12 +105,14 @@ export function fakeStream(shardCount: number) {
   }
 }
 
-/** Memory that was given back: the next page is written into it, so that who still reads there reads another's records. */
-const free: Buffer[] = []
 const FREE_MAX = 16
 
-/** Records as they come from Kinesis, in one piece of memory, which nobody can make sense of once it is given back. */
-function pageOf(records: readonly StreamRecord[], onRecycle: () => void) {
+/**
+ * Records as they come from Kinesis, in one piece of memory, which nobody can make sense of once it is given back.
+ *
+ * @param free memory that was given back: a later page is written into it, so that who still reads there reads another's records
+ */
+function pageOf(records: readonly StreamRecord[], free: Buffer[], onRecycle: () => void) {
   const pieces = records.flatMap(({ data, sequenceNumber }) => [
     data,
     new TextEncoder().encode(sequenceNumber),

@@ -21,13 +21,10 @@ type Protocol = {
 }
 type Response = { statusCode: number; headers: Record<string, string>; body: Readable | Uint8Array }
 
-const MIB = 1_048_576
-
 /** From here on `send` answers GetRecords with `decoded` where it can; it throws what it threw before. */
 export function decodeFromBytes(client: KinesisClient): void {
   const protocol = client.config.protocol as Protocol
   const readBySdk = protocol.deserializeResponse.bind(protocol)
-  const joined = reusedBuffer()
   const memory = pageMemory()
   protocol.deserializeResponse = async (operation, context, response) => {
     if (operation.name !== 'GetRecords' || response.statusCode !== 200)
@@ -38,7 +35,7 @@ export function decodeFromBytes(client: KinesisClient): void {
       if (taken) memory.give(taken)
       taken = undefined
     }
-    const decoded = decodeGetRecords(joined(chunks), bytes => {
+    const decoded = decodeGetRecords(chunks, bytes => {
       taken = memory.take(bytes)
       return taken
     })
@@ -65,19 +62,4 @@ function chunksOf(body: Readable): Promise<Buffer[]> {
     body.on('data', (chunk: Buffer) => chunks.push(chunk))
     finished(body, error => (error ? reject(error) : resolve(chunks)))
   })
-}
-
-/**
- * Joins chunks in one buffer, which grows to the largest answer (some 15 MB) and serves every shard: the records are
- * decoded out of it before anything else can run. A new buffer an answer has the garbage collector run a quarter more often.
- */
-function reusedBuffer(): (chunks: readonly Buffer[]) => Buffer {
-  let buffer = Buffer.alloc(0)
-  return chunks => {
-    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
-    if (bytes > buffer.length) buffer = Buffer.allocUnsafeSlow(Math.ceil(bytes / MIB) * MIB)
-    let at = 0
-    for (const chunk of chunks) at += chunk.copy(buffer, at)
-    return buffer.subarray(0, bytes)
-  }
 }

@@ -11,6 +11,8 @@ import {
   type Members,
   membersFrom,
   type ObjectText,
+  remember,
+  remembered,
   type ScanFault,
   type ScanLimits,
   scanText,
@@ -114,24 +116,24 @@ export function decode(bytes: Uint8Array, beforeImage = BEFORE_IMAGE): Decoded {
   return isUtf8Portable(bytes) ? decodeUtf8(bytes, 0, bytes.length, beforeImage) : NOT_UTF8
 }
 
-/** As `decode`, of what is known to be UTF-8. @param end of the record; behind it comes nothing, or a 0 */
+/** As `decode`, of what is known to be UTF-8. */
 export function decodeUtf8(bytes: Uint8Array, start: number, end: number, beforeImage: string): Decoded {
   const fault = locate(bytes, start, end, decodeLimits)
   if (fault !== undefined) return unreadable(fault)
   const meta = objectIn(bytes, METADATA)
   if (meta < 0) return unreadable('not-a-dms-record')
   const { scan } = located
-  const { recordType, operation, schema, table, partitionKeyType } = headOf(bytes, meta)
+  const { recordType, operation, schema, table, partitionKeyType } = headOf(bytes, start, meta)
   // A head that is met for the first time is scanned by itself.
   if (located.scan !== scan) locate(bytes, start, end, decodeLimits)
   if (schema === undefined || table === undefined || operation === undefined) {
     return unreadable('not-a-dms-record')
   }
-  const { top } = located
+  const { places } = located
   if (recordType === 'control') {
     const control = objectIn(bytes, CONTROL)
     const definition =
-      control < 0 ? undefined : definitionOf(pieceOf(bytes, top[control + 2]!, top[control + 3]!))
+      control < 0 ? undefined : definitionOf(pieceOf(bytes, places[control + 2]!, places[control + 3]!))
     return { kind: 'control', operation, schema, table, definition }
   }
   if (recordType !== 'data') return unreadable('not-a-dms-record')
@@ -139,8 +141,8 @@ export function decodeUtf8(bytes: Uint8Array, start: number, end: number, before
   const row = objectIn(bytes, DATA)
   if (row < 0) return unreadable('not-a-dms-record')
   const before = operation === 'update' ? objectIn(bytes, nameInBytes(beforeImage)) : -1
-  const beforeFirst = before < 0 ? 0 : top[before + 4]!
-  const beforeLast = before < 0 ? 0 : top[before + 5]!
+  const beforeFirst = before < 0 ? 0 : places[before + 4]!
+  const beforeLast = before < 0 ? 0 : places[before + 5]!
   return {
     kind: 'change',
     operation,
@@ -150,11 +152,17 @@ export function decodeUtf8(bytes: Uint8Array, start: number, end: number, before
     bytes,
     start,
     end,
-    rowStart: top[row + 2]!,
-    rowEnd: top[row + 3]!,
-    isOnOneLine: top[row + 6] === 0,
+    rowStart: places[row + 2]!,
+    rowEnd: places[row + 3]!,
+    isOnOneLine: places[row + 6] === 0,
     hasBefore: beforeLast > beforeFirst,
-    places: { scan: located.scan, rowFirst: top[row + 4]!, rowLast: top[row + 5]!, beforeFirst, beforeLast },
+    places: {
+      scan: located.scan,
+      rowFirst: places[row + 4]!,
+      rowLast: places[row + 5]!,
+      beforeFirst,
+      beforeLast,
+    },
     text: undefined,
     committedAtMs: timeOf(bytes, meta, COMMIT_TIMESTAMP) ?? timeOf(bytes, meta, TIMESTAMP),
   }
@@ -196,13 +204,13 @@ export function valueIn(change: Change, part: Part, column: string): string | un
     return at < 0 ? undefined : text.slice(members[at + 2], members[at + 3])
   }
   const { rowFirst, rowLast, beforeFirst, beforeLast } = placesOf(change)
-  const { inner } = located
+  const { places } = located
   const name = nameInBytes(column)
   const at =
     part === 'row'
-      ? findIn(change.bytes, inner, INNER_STEP, rowFirst, rowLast, name)
-      : findIn(change.bytes, inner, INNER_STEP, beforeFirst, beforeLast, name)
-  return at < 0 ? undefined : pieceOf(change.bytes, inner[at + 2]!, inner[at + 3]!)
+      ? findIn(change.bytes, INNER_STEP, rowFirst, rowLast, name)
+      : findIn(change.bytes, INNER_STEP, beforeFirst, beforeLast, name)
+  return at < 0 ? undefined : pieceOf(change.bytes, places[at + 2]!, places[at + 3]!)
 }
 
 /**
@@ -211,23 +219,17 @@ export function valueIn(change: Change, part: Part, column: string): string | un
  */
 export function mayHaveColumn(change: Change, letter: number): boolean {
   const { rowFirst, rowLast } = placesOf(change)
-  const { inner } = located
+  const { places } = located
   for (let at = rowFirst; at < rowLast; at += INNER_STEP) {
-    const byte = change.bytes[Math.abs(inner[at]!)]!
-    if (byte === letter || byte > 0x7f || inner[at]! < 0) return true
+    const byte = change.bytes[Math.abs(places[at]!)]!
+    if (byte === letter || byte > 0x7f || places[at]! < 0) return true
   }
   return false
 }
 
-/** Where the last member of a name stands among places; -1 when there is none. As `find`, in bytes. */
-function findIn(
-  bytes: Uint8Array,
-  places: Int32Array,
-  step: number,
-  first: number,
-  last: number,
-  name: Uint8Array,
-): number {
+/** Where the last member of a name stands among the places located; -1 when there is none. As `find`, in bytes. */
+function findIn(bytes: Uint8Array, step: number, first: number, last: number, name: Uint8Array): number {
+  const { places } = located
   for (let at = last - step; at >= first; at -= step) {
     const start = places[at]!
     const isIt =
@@ -272,11 +274,11 @@ export function pieceOf(bytes: Uint8Array, start: number, end: number): string {
   return text
 }
 
-/** Where in `located.top` the member of a name stands whose value is an object; -1 where it is none. */
+/** Where among the places located the member of a name stands whose value is an object; -1 where it is none. */
 function objectIn(bytes: Uint8Array, name: Uint8Array): number {
-  const { isObject, top, topEnd } = located
-  const at = isObject ? findIn(bytes, top, TOP_STEP, 0, topEnd, name) : -1
-  return at >= 0 && top[at + 4]! >= 0 ? at : -1
+  const { isObject, places, topFirst, topEnd } = located
+  const at = isObject ? findIn(bytes, TOP_STEP, topFirst, topEnd, name) : -1
+  return at >= 0 && places[at + 4]! >= 0 ? at : -1
 }
 
 /** What the metadata says besides times and the transaction: the same for all records of a table and an operation. */
@@ -294,7 +296,7 @@ type Head = {
  */
 const heads = new Map<string, Head>()
 const HEADS_MAX = 1000
-const recent: { letter: number | undefined; bytes: Uint8Array; head: Head }[] = []
+const recent: (Head | undefined)[] = []
 const RECENT_MAX = 6
 let oldest = 0
 
@@ -322,36 +324,33 @@ function copied(text: string): string {
   return utf8.decode(bytesOf(text))
 }
 
-/** @param meta where the metadata stands in `located.top` */
-function headOf(bytes: Uint8Array, meta: number): Head {
-  const { top, inner } = located
-  const first = top[meta + 4]!
+/** @param start of the record @param meta where the metadata stands among the places located */
+function headOf(bytes: Uint8Array, start: number, meta: number): Head {
+  const { places } = located
+  const first = places[meta + 4]!
   const isUsual =
-    first + 6 * INNER_STEP <= top[meta + 5]! &&
+    first + 6 * INNER_STEP <= places[meta + 5]! &&
     isNamed(bytes, first, TIMESTAMP) &&
-    inner[first + INNER_STEP]! > 0
-  if (!isUsual) return readHead(bytes, top[meta + 2]!, top[meta + 3]!)
+    places[first + INNER_STEP]! > 0
+  if (!isUsual) return readHead(bytes, places[meta + 2]!, places[meta + 3]!)
   // From the name of the second member to the value of the sixth.
-  const start = inner[first + INNER_STEP]!
-  const end = inner[first + 5 * INNER_STEP + 3]!
-  // The operation's first letter: mostly all that the heads met last differ in.
-  const letter = bytes[inner[first + 2 * INNER_STEP + 2]! + 1]
-  for (let n = 0; n < recent.length; n++) {
-    const { letter: wanted, bytes: text, head } = recent[n]!
-    if (letter === wanted && isAt(bytes, start, end, text)) return head
-  }
+  const headStart = places[first + INNER_STEP]!
+  const headEnd = places[first + 5 * INNER_STEP + 3]!
+  const met = remembered(headStart - start, headEnd - headStart)
+  if (met >= 0) return recent[met]!
   // Remembered are only heads whose members stand in the usual order, so what is found equal does as well.
-  const key = pieceOf(bytes, start, end)
+  const key = pieceOf(bytes, headStart, headEnd)
   let head = heads.get(key)
   if (!head) {
-    const isInOrder = HEAD_ORDER.every((name, n) => isNamed(bytes, first + n * INNER_STEP, name))
-    head = readHead(bytes, top[meta + 2]!, top[meta + 3]!)
-    if (!isInOrder) return head
+    if (!HEAD_ORDER.every((name, n) => isNamed(bytes, first + n * INNER_STEP, name)))
+      return readHead(bytes, places[meta + 2]!, places[meta + 3]!)
+    // Before the head is scanned by itself: the record stands there no longer then.
+    remember(oldest, headStart - start, headEnd - headStart)
+    head = readHead(bytes, places[meta + 2]!, places[meta + 3]!)
     if (heads.size >= HEADS_MAX) heads.clear()
     heads.set(key, head)
-  }
-  // A copy in any case: the memory serves other pages later, and `slice` of a Buffer would be a view of it.
-  recent[oldest] = { letter, bytes: Uint8Array.from(bytes.subarray(start, end)), head }
+  } else remember(oldest, headStart - start, headEnd - headStart)
+  recent[oldest] = head
   oldest = (oldest + 1) % RECENT_MAX
   return head
 }
@@ -384,15 +383,16 @@ function readHead(bytes: Uint8Array, start: number, end: number): Head {
   }
 }
 
-/** @param at of the member in `located.inner` @returns whether its name is written so, without escapes */
+/** @param at of the member among the places located @returns whether its name is written so, without escapes */
 function isNamed(bytes: Uint8Array, at: number, name: Uint8Array): boolean {
-  return isAt(bytes, located.inner[at]!, located.inner[at + 1]!, name)
+  return isAt(bytes, located.places[at]!, located.places[at + 1]!, name)
 }
 
 function timeOf(bytes: Uint8Array, meta: number, name: Uint8Array): number | undefined {
-  const { top, inner } = located
-  for (let at = top[meta + 4]!; at < top[meta + 5]!; at += INNER_STEP) {
-    if (isNamed(bytes, at, name)) return timestampMs(bytes, inner[at + 2]! + 1, inner[at + 3]! - 1)
+  const { places } = located
+  const last = places[meta + 5]!
+  for (let at = places[meta + 4]!; at < last; at += INNER_STEP) {
+    if (isNamed(bytes, at, name)) return timestampMs(bytes, places[at + 2]! + 1, places[at + 3]! - 1)
   }
   return undefined
 }

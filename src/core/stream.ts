@@ -10,12 +10,29 @@ export type StreamRecord = {
 
 /**
  * The data and the sequence numbers of all records of an answer, side by side. Behind the data of each stands a 0, which no
- * JSON can go on with; so what reads a record in its place stops there, and half a character at an end stays half of one.
+ * JSON can go on with; so half a character at an end stays half of one.
  */
-export type PageBytes = {
+export type PageBytes = RecordPlaces & {
   bytes: Uint8Array
   /** Whether all of it is UTF-8, and so each record; false: not known of any. */
   isUtf8: boolean
+}
+
+/**
+ * Numbers of all records of a page, RECORD_WORDS words each: where in its bytes the data begins and ends, where the sequence
+ * number does; and, as the fifth double of the same memory, its arrival in ms since 1970-01-01Z, below 0 where it is not told. The
+ * other words are of those who decode.
+ */
+export type RecordPlaces = { places: Int32Array; arrivedAtMs: Float64Array }
+export const RECORD_WORDS = 12
+export const RECORD_DOUBLES = RECORD_WORDS / 2
+/** Which of a record's doubles. */
+export const ARRIVAL = 4
+
+/** A copy of them, with a view for each kind of number. */
+export function recordPlaces(found: Int32Array): RecordPlaces {
+  const places = found.slice()
+  return { places, arrivedAtMs: new Float64Array(places.buffer) }
 }
 
 /**
@@ -24,27 +41,28 @@ export type PageBytes = {
  */
 export class PageRecord implements StreamRecord {
   readonly page: PageBytes
-  readonly start: number
-  readonly end: number
+  /** Its number in the page. */
+  readonly number: number
   readonly partitionKey: string
-  readonly arrivedAtMs: number | undefined
-  readonly numberStart: number
-  readonly numberEnd: number
 
-  /** @param places in the page's bytes: where the data begins and ends, where the sequence number does */
-  constructor(
-    page: PageBytes,
-    places: readonly [start: number, end: number, numberStart: number, numberEnd: number],
-    partitionKey: string,
-    arrivedAtMs: number | undefined,
-  ) {
+  constructor(page: PageBytes, number: number, partitionKey: string) {
     this.page = page
-    this.start = places[0]
-    this.end = places[1]
-    this.numberStart = places[2]
-    this.numberEnd = places[3]
+    this.number = number
     this.partitionKey = partitionKey
-    this.arrivedAtMs = arrivedAtMs
+  }
+
+  /** Where its data begins in the bytes of the page. */
+  get start(): number {
+    return this.page.places[this.number * RECORD_WORDS]!
+  }
+
+  get end(): number {
+    return this.page.places[this.number * RECORD_WORDS + 1]!
+  }
+
+  get arrivedAtMs(): number | undefined {
+    const ms = this.page.arrivedAtMs[this.number * RECORD_DOUBLES + ARRIVAL]!
+    return ms < 0 ? undefined : ms
   }
 
   /** A copy: who asks for it may keep it longer than the page lasts. */
@@ -53,9 +71,11 @@ export class PageRecord implements StreamRecord {
   }
 
   get sequenceNumber(): string {
+    const { bytes, places } = this.page
+    const end = places[this.number * RECORD_WORDS + 3]!
     let text = ''
-    for (let at = this.numberStart; at < this.numberEnd; at++)
-      text += String.fromCharCode(this.page.bytes[at]!)
+    for (let at = places[this.number * RECORD_WORDS + 2]!; at < end; at++)
+      text += String.fromCharCode(bytes[at]!)
     return text
   }
 }

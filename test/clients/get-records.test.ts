@@ -30,7 +30,7 @@ const plain = ({ sequenceNumber, partitionKey, arrivedAtMs, data }: StreamRecord
 })
 
 function found(body: Buffer) {
-  const answer = decodeGetRecords(body)
+  const answer = decodeGetRecords([body])
   return answer && { ...answer, records: answer.records.map(plain) }
 }
 
@@ -43,7 +43,7 @@ const bodyOf = (text: string) => Buffer.from(text)
 const oneRecord = (members: string) => bodyOf(`{"Records":[{${members}}],"NextShardIterator":"n"}`)
 const FIELDS = '"Data":"YQ==","PartitionKey":"k","SequenceNumber":"1"'
 const msOf = (number: string) =>
-  decodeGetRecords(oneRecord(`${FIELDS},"ApproximateArrivalTimestamp":${number}`))?.records[0]?.arrivedAtMs
+  decodeGetRecords([oneRecord(`${FIELDS},"ApproximateArrivalTimestamp":${number}`)])?.records[0]?.arrivedAtMs
 
 const space = fc.constantFrom('', '', '', ' ', '\n', '\r\n\t ')
 const seconds = fc.oneof(
@@ -219,7 +219,7 @@ test.each([
   '1e400',
   '',
 ])('arrival %s is left to the SDK', number => {
-  expect(decodeGetRecords(oneRecord(`${FIELDS},"ApproximateArrivalTimestamp":${number}`))).toBeUndefined()
+  expect(decodeGetRecords([oneRecord(`${FIELDS},"ApproximateArrivalTimestamp":${number}`)])).toBeUndefined()
 })
 
 test.each([
@@ -231,7 +231,7 @@ test.each([
   ['an escape', 'YW\\/h'],
 ])('base64 with %s is left to the SDK', (_, data) => {
   expect(
-    decodeGetRecords(oneRecord(`"Data":"${data}","PartitionKey":"k","SequenceNumber":"1"`)),
+    decodeGetRecords([oneRecord(`"Data":"${data}","PartitionKey":"k","SequenceNumber":"1"`)]),
   ).toBeUndefined()
 })
 
@@ -254,6 +254,11 @@ test.each([
   ['a bad escape in a partition key', '{"Records":[{"Data":"","PartitionKey":"\\x","SequenceNumber":"1"}]}'],
   ['records below another member', `{"Later":{"Records":[{${FIELDS}}]}}`],
   ['records below another member as well', `{"Later":{"Records":[{${FIELDS}}]},"Records":[]}`],
+  ['a known member twice', `{"Records":[{${FIELDS},"Data":"Yg=="}]}`],
+  [
+    'an arrival twice',
+    `{"Records":[{${FIELDS},"ApproximateArrivalTimestamp":1,"ApproximateArrivalTimestamp":2}]}`,
+  ],
   ['records twice', `{"Records":[{${FIELDS}}],"Records":[]}`],
   ['records twice, once escaped', `{"Records":[{${FIELDS}}],"\\u0052ecords":[]}`],
   ['records that are null', '{"Records":null}'],
@@ -268,12 +273,12 @@ test.each([
   ['nothing', ''],
   ['a page of HTML', '<html>"Records":[]</html>'],
 ])('an answer with %s is left to the SDK', (_, text) => {
-  expect(decodeGetRecords(bodyOf(text))).toBeUndefined()
+  expect(decodeGetRecords([bodyOf(text)])).toBeUndefined()
 })
 
 test('the data of a record outlives the bytes it was decoded from', () => {
   const body = oneRecord(FIELDS)
-  const data = decodeGetRecords(body)!.records[0]!.data
+  const data = decodeGetRecords([body])!.records[0]!.data
   body.fill(0)
   expect(Buffer.from(data)).toEqual(Buffer.from('a'))
 })

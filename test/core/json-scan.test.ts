@@ -66,7 +66,7 @@ describe('positions', () => {
 describe('bytes', () => {
   test('of ASCII text the bytes give the same positions as the code units', () => {
     const text = '{"data":{"id":1,"x":"\\u00e9"},"metadata":{"a":[]}}'
-    expect(scan(new TextEncoder().encode(text), text.length, LIMITS)).toEqual(scanned(text))
+    expect(scan(new TextEncoder().encode(text), LIMITS)).toEqual(scanned(text))
   })
 
   test('what was scanned before leaves nothing behind', () => {

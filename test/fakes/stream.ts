@@ -1,7 +1,15 @@
 /** A stream in memory: shards, records, splits, merges. It answers the contract test of the real one (test/clients/stream.contract.ts). */
 import { createHash } from 'node:crypto'
 import { isAfter, LAST_HASH_KEY, type Shard } from '../../src/core/shard.ts'
-import { PageRecord, type StreamPage, type StreamRecord } from '../../src/core/stream.ts'
+import {
+  ARRIVAL,
+  PageRecord,
+  RECORD_DOUBLES,
+  RECORD_WORDS,
+  recordPlaces,
+  type StreamPage,
+  type StreamRecord,
+} from '../../src/core/stream.ts'
 
 export function fakeStream(shardCount: number) {
   const shards: Shard[] = []
@@ -120,7 +128,8 @@ function pageOf(records: readonly StreamRecord[], free: Buffer[], onRecycle: () 
   const size = pieces.reduce((sum, { length }) => sum + length + 1, 0)
   const found = free.findIndex(({ length }) => length >= size)
   const bytes = found < 0 ? Buffer.alloc(size) : free.splice(found, 1)[0]!
-  const page = { bytes, isUtf8: false }
+  const places = recordPlaces(new Int32Array(records.length * RECORD_WORDS))
+  const page = { bytes, isUtf8: false, ...places }
   let end = 0
   const [starts, ends] = [[] as number[], [] as number[]]
   for (const piece of pieces) {
@@ -132,8 +141,10 @@ function pageOf(records: readonly StreamRecord[], free: Buffer[], onRecycle: () 
   }
   return {
     records: records.map(({ partitionKey, arrivedAtMs }, n) => {
-      const places = [starts[2 * n]!, ends[2 * n]!, starts[2 * n + 1]!, ends[2 * n + 1]!] as const
-      return new PageRecord(page, places, partitionKey, arrivedAtMs)
+      const own = [starts[2 * n]!, ends[2 * n]!, starts[2 * n + 1]!, ends[2 * n + 1]!]
+      places.places.set(own, n * RECORD_WORDS)
+      places.arrivedAtMs[n * RECORD_DOUBLES + ARRIVAL] = arrivedAtMs ?? -1
+      return new PageRecord(page, n, partitionKey)
     }),
     recycle() {
       bytes.fill(0x21)

@@ -4,6 +4,7 @@
  * The row is found, never parsed: a double would lose digits. One strict scan proves the record and notes where its
  * members stand in the bytes, in any order and layout; text is made of it only where a column must change.
  */
+import { committedAt, headOf } from './head.ts'
 import {
   INNER_STEP,
   locate,
@@ -11,15 +12,12 @@ import {
   type Members,
   membersFrom,
   type ObjectText,
-  remember,
-  remembered,
   type ScanFault,
   type ScanLimits,
   scanText,
-  TOP_STEP,
 } from './json-scan.ts'
-import { find, nameAt, objectOf, stringAt } from './json-text.ts'
-import { timestampMs } from './timestamp.ts'
+import { find } from './json-text.ts'
+import { bytesOf, findIn, nameInBytes, objectIn, pieceOf } from './member-bytes.ts'
 
 export type Operation = 'load' | 'insert' | 'update' | 'delete'
 
@@ -83,12 +81,15 @@ export const decodeLimits: ScanLimits = { depthMax: 21, numberLengthMax: 1000 }
 /** The member of a record that holds the before-image, unless BeforeImageSettings name another. */
 export const BEFORE_IMAGE = 'before-image'
 
-const utf8Encoder = new TextEncoder()
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 function isOperation(text: string): text is Operation {
   return text === 'load' || text === 'insert' || text === 'update' || text === 'delete'
 }
+
+const METADATA = bytesOf('metadata')
+const CONTROL = bytesOf('control')
+const DATA = bytesOf('data')
 
 const NOT_UTF8: Decoded = { kind: 'unreadable', reason: 'not-utf8' }
 
@@ -164,7 +165,7 @@ export function decodeUtf8(bytes: Uint8Array, start: number, end: number, before
       beforeLast,
     },
     text: undefined,
-    committedAtMs: timeOf(bytes, meta, COMMIT_TIMESTAMP) ?? timeOf(bytes, meta, TIMESTAMP),
+    committedAtMs: committedAt(bytes, meta),
   }
 }
 
@@ -225,176 +226,6 @@ export function mayHaveColumn(change: Change, letter: number): boolean {
     if (byte === letter || byte > 0x7f || places[at]! < 0) return true
   }
   return false
-}
-
-/** Where the last member of a name stands among the places located; -1 when there is none. As `find`, in bytes. */
-function findIn(bytes: Uint8Array, step: number, first: number, last: number, name: Uint8Array): number {
-  const { places } = located
-  for (let at = last - step; at >= first; at -= step) {
-    const start = places[at]!
-    const isIt =
-      start < 0
-        ? isAt(bytesOf(nameIn(bytes, -start, places[at + 1]!)), 0, name.length, name)
-        : isAt(bytes, start, places[at + 1]!, name)
-    if (isIt) return at
-  }
-  return -1
-}
-
-/** A name that is written with escapes. */
-function nameIn(bytes: Uint8Array, start: number, end: number): string {
-  const token = pieceOf(bytes, start - 1, end + 1)
-  return stringAt(token, 0, token.length)
-}
-
-/** Names as bytes: a table has a handful of them, asked for with every record. */
-const namesInBytes = new Map<string, Uint8Array>()
-
-function nameInBytes(name: string): Uint8Array {
-  let bytes = namesInBytes.get(name)
-  if (!bytes) {
-    bytes = bytesOf(name)
-    if (namesInBytes.size >= HEADS_MAX) namesInBytes.clear()
-    namesInBytes.set(name, bytes)
-  }
-  return bytes
-}
-
-const SHORT_MAX = 24
-
-/** The text of a piece of bytes. Most are short and ASCII: keys. */
-export function pieceOf(bytes: Uint8Array, start: number, end: number): string {
-  if (end - start > SHORT_MAX) return utf8.decode(bytes.subarray(start, end))
-  let text = ''
-  for (let i = start; i < end; i++) {
-    const byte = bytes[i]!
-    if (byte > 0x7f) return utf8.decode(bytes.subarray(start, end))
-    text += String.fromCharCode(byte)
-  }
-  return text
-}
-
-/** Where among the places located the member of a name stands whose value is an object; -1 where it is none. */
-function objectIn(bytes: Uint8Array, name: Uint8Array): number {
-  const { isObject, places, topFirst, topEnd } = located
-  const at = isObject ? findIn(bytes, TOP_STEP, topFirst, topEnd, name) : -1
-  return at >= 0 && places[at + 4]! >= 0 ? at : -1
-}
-
-/** What the metadata says besides times and the transaction: the same for all records of a table and an operation. */
-type Head = {
-  recordType: string | undefined
-  operation: string | undefined
-  schema: string | undefined
-  table: string | undefined
-  partitionKeyType: string
-}
-
-/**
- * Heads by their text, since a stream has a handful of them; and those met last, because to compare with a few is cheaper
- * than to find one of many. Only saves time: what is forgotten is read again.
- */
-const heads = new Map<string, Head>()
-const HEADS_MAX = 1000
-const recent: (Head | undefined)[] = []
-const RECENT_MAX = 6
-let oldest = 0
-
-/** What DMS writes first, in this order: all that makes a head, and the time before it. */
-const HEAD_ORDER = [
-  'timestamp',
-  'record-type',
-  'operation',
-  'partition-key-type',
-  'schema-name',
-  'table-name',
-].map(bytesOf)
-const COMMIT_TIMESTAMP = bytesOf('commit-timestamp')
-const METADATA = bytesOf('metadata')
-const CONTROL = bytesOf('control')
-const DATA = bytesOf('data')
-const TIMESTAMP = HEAD_ORDER[0]!
-
-function bytesOf(text: string): Uint8Array {
-  return utf8Encoder.encode(text)
-}
-
-/** A copy of its own: a piece of a record's text would keep all of it in memory. */
-function copied(text: string): string {
-  return utf8.decode(bytesOf(text))
-}
-
-/** @param start of the record @param meta where the metadata stands among the places located */
-function headOf(bytes: Uint8Array, start: number, meta: number): Head {
-  const { places } = located
-  const first = places[meta + 4]!
-  const isUsual =
-    first + 6 * INNER_STEP <= places[meta + 5]! &&
-    isNamed(bytes, first, TIMESTAMP) &&
-    places[first + INNER_STEP]! > 0
-  if (!isUsual) return readHead(bytes, places[meta + 2]!, places[meta + 3]!)
-  // From the name of the second member to the value of the sixth.
-  const headStart = places[first + INNER_STEP]!
-  const headEnd = places[first + 5 * INNER_STEP + 3]!
-  const met = remembered(headStart - start, headEnd - headStart)
-  if (met >= 0) return recent[met]!
-  // Remembered are only heads whose members stand in the usual order, so what is found equal does as well.
-  const key = pieceOf(bytes, headStart, headEnd)
-  let head = heads.get(key)
-  if (!head) {
-    if (!HEAD_ORDER.every((name, n) => isNamed(bytes, first + n * INNER_STEP, name)))
-      return readHead(bytes, places[meta + 2]!, places[meta + 3]!)
-    // Before the head is scanned by itself: the record stands there no longer then.
-    remember(oldest, headStart - start, headEnd - headStart)
-    head = readHead(bytes, places[meta + 2]!, places[meta + 3]!)
-    if (heads.size >= HEADS_MAX) heads.clear()
-    heads.set(key, head)
-  } else remember(oldest, headStart - start, headEnd - headStart)
-  recent[oldest] = head
-  oldest = (oldest + 1) % RECENT_MAX
-  return head
-}
-
-/** Whether `wanted` stands from `start` to `end`; from the back, where the names of tables are. */
-function isAt(bytes: Uint8Array, start: number, end: number, wanted: Uint8Array): boolean {
-  if (wanted.length !== end - start) return false
-  for (let i = wanted.length - 1; i >= 0; i--) if (bytes[start + i] !== wanted[i]) return false
-  return true
-}
-
-/** Of two members of one name the first one counts, so that a head's text decides alone. */
-function readHead(bytes: Uint8Array, start: number, end: number): Head {
-  const text = pieceOf(bytes, start, end)
-  const { members } = objectOf(text)
-  const field = (name: string) => {
-    for (let at = 0; at < members.length; at += 4) {
-      const value = members[at + 2]!
-      if (nameAt(text, members, at) === name)
-        return text[value] === '"' ? copied(stringAt(text, value, members[at + 3]!)) : undefined
-    }
-    return undefined
-  }
-  return {
-    recordType: field('record-type'),
-    operation: field('operation'),
-    schema: field('schema-name'),
-    table: field('table-name'),
-    partitionKeyType: field('partition-key-type') ?? '',
-  }
-}
-
-/** @param at of the member among the places located @returns whether its name is written so, without escapes */
-function isNamed(bytes: Uint8Array, at: number, name: Uint8Array): boolean {
-  return isAt(bytes, located.places[at]!, located.places[at + 1]!, name)
-}
-
-function timeOf(bytes: Uint8Array, meta: number, name: Uint8Array): number | undefined {
-  const { places } = located
-  const last = places[meta + 5]!
-  for (let at = places[meta + 4]!; at < last; at += INNER_STEP) {
-    if (isNamed(bytes, at, name)) return timestampMs(bytes, places[at + 2]! + 1, places[at + 3]! - 1)
-  }
-  return undefined
 }
 
 /**

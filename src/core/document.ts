@@ -4,12 +4,13 @@
  * A `hold` stops the shard before the record: the record is not at fault, something the operator can mend is. A dead
  * letter is for a record that can never be written. Nothing is dropped without one of the two or a counted skip.
  */
-import { type Change, type Control, type Decoded, inText, mayHaveColumn, pieceOf } from './change.ts'
+import { type Change, type Control, type Decoded, inText, mayHaveColumn } from './change.ts'
 import { converted, type ParseArray } from './column.ts'
 import { misfits } from './definition.ts'
 import { each, find, nameAt, onOneLine, tokenAt, withChanges } from './json-text.ts'
 import { current, homeTest, type Key, type KeyContext, keyOf, placeOf, previous } from './key.ts'
 import { type Letter, type Place, settledBy } from './letter.ts'
+import { pieceOf } from './member-bytes.ts'
 import type { TableRules } from './table.ts'
 
 export type Write = Place & {

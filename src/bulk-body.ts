@@ -3,7 +3,7 @@
  * thousands of actions and encode them anew costs more than all else here.
  */
 import { actionLine } from './core/batch.ts'
-import type { Piece, Write } from './core/document.ts'
+import type { Write } from './core/document.ts'
 
 export type RequestBody = {
   /** @returns false when the action does not fit any more; the first one always does */
@@ -63,7 +63,7 @@ function writeBytes(bytes: Uint8Array, target: Buffer, at: number): number {
 }
 
 /** Records come as Buffers, whose own copy makes no view. */
-function writePiece({ bytes, start, end }: Piece, target: Buffer, at: number): number {
+function writePart(bytes: Uint8Array, start: number, end: number, target: Buffer, at: number): number {
   if (Buffer.isBuffer(bytes)) bytes.copy(target, at, start, end)
   else target.set(bytes.subarray(start, end), at)
   return at + end - start
@@ -87,9 +87,10 @@ export function requestBody(given: Buffer, bytesMax: number): RequestBody {
 
   return {
     add({ write, version }) {
-      const { kind, index, id, routing, piece } = write
-      const document = piece || kind === 'delete' ? '' : (write.document ?? '')
-      const pieceBytes = piece ? piece.end - piece.start : 0
+      const { kind, index, id, routing, bytes } = write
+      const document = write.document ?? ''
+      // 0 where it is text.
+      const rowBytes = write.end - write.start
       const head = headOf[kind](index)
       const isUsual = routing === undefined && isPlain(id)
       const line = isUsual ? '' : actionLine(write, version)
@@ -97,12 +98,12 @@ export function requestBody(given: Buffer, bytesMax: number): RequestBody {
         head.length + id.length + BEFORE_VERSION.length + version.length + AFTER_VERSION.length
       const lineMost = isUsual ? usualBytes : line.length * BYTES_MAX_OF_UNIT
       if (
-        end + lineMost + document.length * BYTES_MAX_OF_UNIT + pieceBytes + 1 >
+        end + lineMost + document.length * BYTES_MAX_OF_UNIT + rowBytes + 1 >
         Math.min(bytesMax, buffer.length)
       ) {
         // Near the end it is worth knowing exactly.
         const lineBytes = isUsual ? usualBytes : Buffer.byteLength(line)
-        if (!fits(lineBytes + Buffer.byteLength(document) + pieceBytes + 1)) return false
+        if (!fits(lineBytes + Buffer.byteLength(document) + rowBytes + 1)) return false
       }
       if (isUsual) {
         end = writeBytes(head, buffer, end)
@@ -112,7 +113,7 @@ export function requestBody(given: Buffer, bytesMax: number): RequestBody {
         end = writeBytes(AFTER_VERSION, buffer, end)
       } else end += buffer.write(line, end)
       if (kind === 'delete') return true
-      if (piece) end = writePiece(piece, buffer, end)
+      if (bytes) end = writePart(bytes, write.start, write.end, buffer, end)
       else end += buffer.write(document, end)
       buffer[end++] = NEWLINE
       return true

@@ -309,8 +309,9 @@ function answeredOf(answer: BulkAnswer): number {
   return answer.kind === 'items' ? answer.items.length : answer.kind === 'done' ? answer.count : 0
 }
 
-function bytesOf({ document, piece }: Write): number {
-  return piece ? piece.end - piece.start : (document?.length ?? 0)
+/** About: of a text its length. */
+function bytesOf({ document, start, end }: Write): number {
+  return end - start + (document?.length ?? 0)
 }
 
 function countOf(request: readonly Part[]): number {

@@ -1,9 +1,12 @@
 /** Actions -> the text of a bulk request. */
 import type { Write } from './document.ts'
+import type { Place } from './letter.ts'
 
 /** The first line of an action, with its line end; an index's document follows on the next. Ids and names are escaped as JSON. */
-export function actionLine(write: Write, version: string): string {
-  const { kind, index, id, routing } = write
+export function actionLine(
+  { kind, index, id, routing }: Pick<Write, 'kind' | keyof Place>,
+  version: string,
+): string {
   const route = routing === undefined ? '' : `,"routing":${quoted(routing)}`
   return `{"${kind}":{"_index":${quoted(index)},"_id":${quoted(id)}${route},"version":"${version}","version_type":"external"}}\n`
 }

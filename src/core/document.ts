@@ -16,19 +16,24 @@ import type { TableRules } from './table.ts'
 export type Write = Place & {
   kind: 'index' | 'delete'
   /** The document's text on one line; with `index` only, and only where the row is not written as it stands. */
-  document?: string | undefined
-  /** The document as a piece of the record's bytes: most are, and need not be made into text and back. */
-  piece?: Piece | undefined
-  keep?: Keep | undefined
+  document: string | undefined
+  /** Else the document as it stands in these, from `start` to before `end`: most do, and need not be made into text and back. */
+  bytes: Uint8Array | undefined
+  start: number
+  end: number
+  keep: Keep | undefined
 }
-
-export type Piece = { bytes: Uint8Array; start: number; end: number }
 
 const utf8 = new TextDecoder()
 
 /** The text of the document an index writes, whichever form it has. */
-export function documentOf({ document, piece }: Write): string {
-  return piece ? utf8.decode(piece.bytes.subarray(piece.start, piece.end)) : (document ?? '')
+export function documentOf({ document, bytes, start, end }: Write): string {
+  return bytes ? utf8.decode(bytes.subarray(start, end)) : (document ?? '')
+}
+
+/** The write with another document, given as text. */
+export function withDocument(write: Write, document: string): Write {
+  return { ...write, document, bytes: undefined, start: 0, end: 0 }
 }
 
 /** Columns an update says nothing of: their values come from the document as it was. */
@@ -173,9 +178,11 @@ function indexOf(
   hasBeforeImage: boolean,
 ): Write | { kind: 'letter'; letter: Letter } {
   if (key.kind === 'letter') return key
+  const keep = keepOf(change, rules, movedFrom)
+  // Of what may stand between tokens only a line feed ends a document in a bulk body.
+  if (!change.text && change.isOnOneLine) return rowAsItStands(place!, change, keep)
   const document = documentText(change, rules, context, hasBeforeImage)
-  if (document.kind === 'document')
-    return writeOf('index', place!, document.document, keepOf(change, rules, movedFrom))
+  if (document.kind === 'document') return writeOf('index', place!, document.document, keep)
   const letter: Letter = { reason: 'column-unreadable', detail: `column ${document.column}`, ...place }
   return { kind: 'letter', letter: settledBy(rules, letter) }
 }
@@ -195,12 +202,15 @@ function written(
 function writeOf(
   kind: Write['kind'],
   { index, id, routing }: Place,
-  document: string | Piece | undefined,
+  document: string | undefined,
   keep: Keep | undefined,
 ): Write {
-  return typeof document === 'object'
-    ? { kind, index, id, routing, document: undefined, piece: document, keep }
-    : { kind, index, id, routing, document, piece: undefined, keep }
+  return { kind, index, id, routing, document, bytes: undefined, start: 0, end: 0, keep }
+}
+
+function rowAsItStands({ index, id, routing }: Place, change: Change, keep: Keep | undefined): Write {
+  const { bytes, rowStart: start, rowEnd: end } = change
+  return { kind: 'index', index, id, routing, document: undefined, bytes, start, end, keep }
 }
 
 function control(record: Control, context: DecideContext): Decision {
@@ -264,7 +274,7 @@ function hasPrefixed(change: Change, prefix: string): boolean {
   return prefix !== '' && mayHaveColumn(change, prefix.charCodeAt(0))
 }
 
-type Document = { kind: 'document'; document: string | Piece } | { kind: 'broken'; column: string }
+type Document = { kind: 'document'; document: string } | { kind: 'broken'; column: string }
 
 /** The row's own text, changed only where the table file asks for it. */
 function documentText(
@@ -274,12 +284,8 @@ function documentText(
   hasBeforeImage: boolean,
 ): Document {
   if (!change.text) {
-    const { bytes, rowStart, rowEnd, isOnOneLine } = change
-    // Of what may stand between tokens only a line feed ends a document in a bulk body.
-    const document = isOnOneLine
-      ? { bytes, start: rowStart, end: rowEnd }
-      : onOneLine(pieceOf(bytes, rowStart, rowEnd))
-    return { kind: 'document', document }
+    const { bytes, rowStart, rowEnd } = change
+    return { kind: 'document', document: onOneLine(pieceOf(bytes, rowStart, rowEnd)) }
   }
   const { text, row } = change.text
   const changes = new Map<number, string | undefined>()

@@ -9,7 +9,7 @@
  * read first, because on a replay the old one is gone and the new one has the value. A replay that has to delete the new
  * document first cannot tell: such a record also needs a dead letter for the new id, settled by the source's row.
  */
-import { documentOf, type Write } from './document.ts'
+import { documentOf, type Write, withDocument } from './document.ts'
 import { find, objectOf, tokenAt, withChanges } from './json-text.ts'
 import type { Place } from './letter.ts'
 import { documentKey, isBelow, type Op, type Page, unsettledWrites } from './page.ts'
@@ -92,7 +92,7 @@ export function fillKept(folded: Folded, index: string, read: ReadonlyMap<string
 }
 
 function filledWith(write: Write, columns: readonly string[], source: string): Write {
-  return { ...write, document: withKept(documentOf(write), columns, source), piece: undefined }
+  return withDocument(write, withKept(documentOf(write), columns, source))
 }
 
 /** The document with the columns' values from another state of its row; those that one does not have stay as they are. */

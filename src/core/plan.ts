@@ -123,12 +123,12 @@ export function leftOf(work: Plan): Plan {
     return { sequenceNumber, partitionKey, arrivedAtMs, data: new Uint8Array(data) }
   })
   for (const op of unsettledWrites(page)) {
-    const { piece } = op.write
-    // A piece is a part of its own record.
+    const { write } = op
+    // A document that stands in bytes stands in those of its own record.
     const from = beginOf(work.records[op.record]!)
     op.record = placeOf.get(op.record)!
     const bytes = records[op.record]!.data
-    if (piece) op.write = { ...op.write, piece: { bytes, start: piece.start - from, end: piece.end - from } }
+    if (write.bytes) op.write = { ...write, bytes, start: write.start - from, end: write.end - from }
   }
   const of = <T>(all: readonly T[]): T[] => kept.map(record => all[record]!)
   return {
@@ -142,7 +142,7 @@ export function leftOf(work: Plan): Plan {
   }
 }
 
-/** Where a record's data begins in the bytes its pieces are of. */
+/** Where a record's data begins in the bytes it was read in. */
 function beginOf(record: StreamRecord): number {
   return record instanceof PageRecord ? record.start : 0
 }

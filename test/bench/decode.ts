@@ -96,7 +96,7 @@ function ours(file: TableFile): (record: Buffer, ordinal: number) => number {
       throw new Error(`expected a write, found ${decision.kind}`)
     const [write] = decision.writes
     // As the bulk writer has it: the row's own bytes, or its text where a column changed.
-    const bytes = write!.piece ? write!.piece.end - write!.piece.start : write!.document!.length
+    const bytes = write!.end - write!.start + (write!.document?.length ?? 0)
     return actionLine(write!, versionOf(ordinal)).length + bytes + decoded.committedAtMs!
   }
 }

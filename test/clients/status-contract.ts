@@ -15,6 +15,7 @@ import {
   type RetryScope,
 } from '../../src/core/outcome.ts'
 import { versionsOf } from '../../src/core/version.ts'
+import { writeOf } from '../fakes/write.ts'
 
 /** What is expected of a row. */
 export type Contract = {
@@ -89,7 +90,7 @@ export async function tryOut(
       version = versionOf(ordinal++),
       document = '{"a":1}',
     } = action
-    const write = kind === 'index' ? { kind, index, id, document } : { kind, index, id }
+    const write = writeOf({ kind, index, id, document: kind === 'index' ? document : undefined })
     return { write, version, key: `${index}\n${id}` }
   })
   const answers = await writer.write(actions, () => true)

@@ -53,9 +53,17 @@ function record(
 /** The writes, each document as its text. */
 const writes = (decision: Decision) =>
   decision.kind === 'write'
-    ? decision.writes.map(write =>
-        write.kind === 'index' ? { ...write, document: documentOf(write), piece: undefined } : write,
-      )
+    ? decision.writes.map(write => {
+        const { start, end, ...rest } = write
+        const document = write.bytes ? documentOf(write) : write.document
+        // Of one without bytes both are 0.
+        return {
+          ...rest,
+          document,
+          bytes: undefined,
+          ...(write.bytes || start + end === 0 ? {} : { start, end }),
+        }
+      })
     : decision
 const letterOf = (decision: Decision) => (decision.kind === 'letter' ? decision.letter.reason : decision)
 

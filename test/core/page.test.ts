@@ -14,11 +14,12 @@ import {
   skip,
 } from '../../src/core/page.ts'
 import { versionsOf } from '../../src/core/version.ts'
+import { writeOf } from '../fakes/write.ts'
 
 const versionOf = versionsOf(500)
 const at = (ordinal: number) => ({ ordinal, version: versionOf(ordinal) })
-const index = (id: string): Write => ({ kind: 'index', index: 'i', id, document: '{}' })
-const remove = (id: string): Write => ({ kind: 'delete', index: 'i', id })
+const index = (id: string): Write => writeOf({ kind: 'index', index: 'i', id, document: '{}' })
+const remove = (id: string): Write => writeOf({ kind: 'delete', index: 'i', id })
 
 function pageOf(...records: Write[][]): Page {
   const page = emptyPage(records.length)

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { canonical } from '../../docker/demo/raw-json.ts'
 import { type Decoded, decode } from '../../src/core/change.ts'
 import { converted } from '../../src/core/column.ts'
-import { decide, documentOf } from '../../src/core/document.ts'
+import { decide, documentOf, withDocument } from '../../src/core/document.ts'
 import { documentId } from '../../src/core/key.ts'
 import { decoder } from '../../src/decoder.ts'
 import { noTableFile } from '../../src/table-file.ts'
@@ -196,7 +196,7 @@ describe('decoding', SLOW, () => {
     const written = (decoded: Decoded) => {
       const decision = decide(decoded, 'public.t', context)
       if (decision.kind !== 'write') return decision
-      return decision.writes.map(write => ({ ...write, piece: undefined, document: documentOf(write) }))
+      return decision.writes.map(write => withDocument(write, documentOf(write)))
     }
     fc.assert(
       fc.property(

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { type Action, bulkWriter } from '../../src/bulk-writer.ts'
 import type { BulkAnswer } from '../../src/core/outcome.ts'
 import { versionsOf } from '../../src/core/version.ts'
+import { writeOf } from '../fakes/write.ts'
 
 const versionOf = versionsOf(442_000_000)
 const ATTEMPTS = 20
@@ -25,7 +26,7 @@ test('a request whose connection is reset each time is cut until its parts pass'
     (id, at): Action => ({
       key: `i\n${id}`,
       version: versionOf(at + 1),
-      write: { kind: 'index', index: 'i', id, document: DOCUMENT },
+      write: writeOf({ kind: 'index', index: 'i', id, document: DOCUMENT }),
     }),
   )
   for (let attempt = 0; attempt < ATTEMPTS && open.length > 0; attempt++) {

@@ -3,14 +3,15 @@ import { bulkWriter } from '../../src/bulk-writer.ts'
 import type { Answer, BulkAnswer } from '../../src/core/outcome.ts'
 import { actionText } from '../fakes/action-text.ts'
 import { actionsOf } from '../fakes/search.ts'
+import { writeOf } from '../fakes/write.ts'
 
 const action = (id: string, document = '{"a":1}', index = 'i') => ({
-  write: { kind: 'index' as const, index, id, document },
+  write: writeOf({ kind: 'index', index, id, document }),
   version: '16',
   key: `${index}\n${id}`,
 })
 const remove = (id: string) => ({
-  write: { kind: 'delete' as const, index: 'i', id },
+  write: writeOf({ kind: 'delete', index: 'i', id }),
   version: '32',
   key: `i\n${id}`,
 })
@@ -52,17 +53,12 @@ test('a body is what its actions are by themselves, whatever their ids, indices 
       action(`${id}${n}`, '{"a":"žluť"}', index),
       remove(`${id}${n}d`),
       {
-        write: {
-          kind: 'index' as const,
-          index,
-          id: `${id}${n}p`,
-          piece: { bytes, start: 2, end: bytes.length - 2 },
-        },
+        write: writeOf({ kind: 'index', index, id: `${id}${n}p`, bytes, start: 2, end: bytes.length - 2 }),
         version: '9223372036854775807',
         key: `${index}${id}${n}p`,
       },
       {
-        write: { kind: 'index' as const, index, id: `${id}${n}r`, document: '{}', routing: id },
+        write: writeOf({ kind: 'index', index, id: `${id}${n}r`, document: '{}', routing: id }),
         version: '1',
         key: `${index}${id}${n}r`,
       },

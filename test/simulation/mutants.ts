@@ -9,6 +9,7 @@ import { documentKey } from '../../src/core/page.ts'
 import { LAST_HASH_KEY } from '../../src/core/shard.ts'
 import { fenceAt, LOAD_BELOW_CHANGES, versionsOf } from '../../src/core/version.ts'
 import type { Tenure } from '../../src/tenure.ts'
+import { writeOf } from '../fakes/write.ts'
 import { calm } from './network.ts'
 import { type Scenario, scenarioNamed } from './scenarios.ts'
 import type { Outside, Patch } from './service.ts'
@@ -325,7 +326,7 @@ function deleteFirst(): Mutation {
           const id = moves.get(documentOf(action.write))
           return id === undefined
             ? []
-            : [{ ...action, write: { kind: 'delete' as const, index: action.write.index, id } }]
+            : [{ ...action, write: writeOf({ kind: 'delete', index: action.write.index, id }) }]
         })
         for (const one of deletes) await parts.write([one], isAlive)
         return parts.write(actions, isAlive)

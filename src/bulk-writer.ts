@@ -13,8 +13,8 @@ import type { Write } from './core/document.ts'
 import { concurrencyLimit, type RequestOutcome } from './core/limit.ts'
 import type { Answer, BulkAnswer, Item } from './core/outcome.ts'
 
-/** A write with its version; `key` names its document. */
-export type Action = { write: Write; version: string; key: string }
+/** A write with its version. */
+export type Action = { write: Write; version: string }
 
 export type BulkWriterParts = {
   bulk: (body: Buffer) => Promise<BulkAnswer>
@@ -41,7 +41,7 @@ type Part = { batch: Batch; ats: number[] }
  * What is in flight of an index. Documents are told apart only while several calls have some of it, since those of one call
  * are different: a set of all of them costs three looks by text for each action.
  */
-type IndexInFlight = { batch: Batch; actions: number; keys: Set<string> | undefined }
+type IndexInFlight = { batch: Batch; actions: number; ids: Set<string> | undefined }
 
 export type BulkWriter = {
   /**
@@ -78,27 +78,27 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
   }
 
   /** Whether another call has the document in flight, perhaps in the request that is being made. */
-  function isBusy(batch: Batch, { key, write }: Action, request: readonly Part[]): boolean {
+  function isBusy(batch: Batch, { write }: Action, request: readonly Part[]): boolean {
     const found = inFlight.get(write.index)
     if (!found) return false
-    if (!found.keys) {
+    if (!found.ids) {
       if (found.batch === batch) return false
-      found.keys = new Set()
+      found.ids = new Set()
       for (const part of [...sent, ...request])
         for (const at of part.ats) {
-          const action = part.batch.actions[at]!
-          if (action.write.index === write.index) found.keys.add(action.key)
+          const { index, id } = part.batch.actions[at]!.write
+          if (index === write.index) found.ids.add(id)
         }
     }
-    return found.keys.has(key)
+    return found.ids.has(write.id)
   }
 
-  function enter(batch: Batch, { key, write }: Action): void {
-    const found = inFlight.get(write.index)
-    if (!found) inFlight.set(write.index, { batch, actions: 1, keys: undefined })
+  function enter(batch: Batch, { write: { index, id } }: Action): void {
+    const found = inFlight.get(index)
+    if (!found) inFlight.set(index, { batch, actions: 1, ids: undefined })
     else {
       found.actions++
-      found.keys?.add(key)
+      found.ids?.add(id)
     }
   }
 
@@ -107,10 +107,10 @@ export function bulkWriter(parts: BulkWriterParts): BulkWriter {
     const { batch, ats } = part
     sent.delete(part)
     for (const at of ats) {
-      const { key, write } = batch.actions[at]!
-      const found = inFlight.get(write.index)!
-      found.keys?.delete(key)
-      if (--found.actions === 0) inFlight.delete(write.index)
+      const { index, id } = batch.actions[at]!.write
+      const found = inFlight.get(index)!
+      found.ids?.delete(id)
+      if (--found.actions === 0) inFlight.delete(index)
     }
     answer(part, given)
   }

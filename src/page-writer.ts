@@ -12,10 +12,10 @@ import type { BlockedIndices } from './blocked-indices.ts'
 import { untilAborted } from './clock.ts'
 import type { Decode } from './core/change.ts'
 import type { DecideContext, Hold, HoldReason } from './core/document.ts'
-import { fillKept } from './core/keep.ts'
+import { documentKey, fillKept } from './core/keep.ts'
 import type { Place } from './core/letter.ts'
 import { DocumentUnreadable } from './core/multi-get.ts'
-import { addLetter, documentKey, sendable } from './core/page.ts'
+import { addLetter, sendable, unsettledWrites } from './core/page.ts'
 import { keptLetter, type Plan, plan, tableOf } from './core/plan.ts'
 import type { StreamRecord } from './core/stream.ts'
 import { works } from './core/works.ts'
@@ -237,7 +237,7 @@ export function pageWriter(
       else tries = 0
       if (halt.aborted) return false
     }
-    lanes.leave(new Set([...page.newest.values()].map(({ write }) => write.index)))
+    lanes.leave(new Set(unsettledWrites(page).map(({ write }) => write.index)))
     return true
   }
 

@@ -12,10 +12,13 @@
 import { documentOf, type Write, withDocument } from './document.ts'
 import { find, objectOf, tokenAt, withChanges } from './json-text.ts'
 import type { Place } from './letter.ts'
-import { documentKey, isBelow, type Op, type Page, unsettledWrites } from './page.ts'
+import { documentAt, isBelow, type Op, type Page, unsettledWrites } from './page.ts'
 
 /** What an update still lacks: columns, and the documents to look for them in, first to last. */
 type Lack = { columns: readonly string[]; readings: readonly Place[] }
+
+/** The newest state of each document that the batch has touched. */
+type States = Map<number | undefined, Op | 'deleted'>
 
 export type Folded = {
   /** Updates whose columns have to be read. */
@@ -26,16 +29,20 @@ export type Folded = {
   moved: Op[]
 }
 
-/** Carries values within the batch, into the documents of its writes. */
+/** Names a document in a map. The name of an index has no line end. */
+export function documentKey({ index, id }: Place): string {
+  return `${index}\n${id}`
+}
+
+/** Carries values within the batch, into the documents of its writes; while its records are being added. */
 export function foldKept(page: Page): Folded {
   const lacking = new Map<Op, Lack>()
-  /** The newest state of each document that the batch has touched. */
-  const states = new Map<string, Op | 'deleted'>()
+  const states: States = new Map()
   const ops = page.keeps === 0 ? [] : unsettledWrites(page).sort(byAge)
   for (const op of ops) {
-    const lack = op.write.keep && carried(op, states, lacking)
+    const lack = op.write.keep && carried(page, op, states, lacking)
     if (lack && lack.columns.length > 0 && lack.readings.length > 0) lacking.set(op, lack)
-    states.set(op.key, op.write.kind === 'delete' ? 'deleted' : op)
+    states.set(op.document, op.write.kind === 'delete' ? 'deleted' : op)
   }
   const readings = new Map<string, Place>()
   for (const lack of lacking.values())
@@ -54,12 +61,12 @@ function byAge(a: Op, b: Op): number {
   return a.write.kind === b.write.kind ? 0 : a.write.kind === 'index' ? -1 : 1
 }
 
-function carried(op: Op, states: ReadonlyMap<string, Op | 'deleted'>, lacking: ReadonlyMap<Op, Lack>): Lack {
+function carried(page: Page, op: Op, states: States, lacking: ReadonlyMap<Op, Lack>): Lack {
   const { columns, movedFrom } = op.write.keep!
   const { index, id, routing } = op.write
   const here: Place = { index, id, routing }
-  const own = states.get(op.key)
-  const before = movedFrom ? states.get(documentKey(movedFrom)) : own
+  const own = states.get(op.document)
+  const before = movedFrom ? states.get(documentAt(page, movedFrom)) : own
   const first = movedFrom && own === undefined ? [here] : []
   if (before === 'deleted') return { columns, readings: first }
   if (before === undefined) return { columns, readings: [...first, movedFrom ?? here] }

@@ -20,8 +20,8 @@ export type Outcome = 'indexed' | 'deleted' | 'superseded' | 'dead_lettered'
 /** One write of one record on its way. */
 export type Op = {
   write: Write
-  /** The document, by its `documentKey`. */
-  key: string
+  /** The document, as an index into the page's `newest`. */
+  document: number
   /** Bound to the record for good; 0 for a load below changes, whose version is fixed. */
   ordinal: number
   version: string
@@ -38,8 +38,13 @@ export type Op = {
 }
 
 export type Page = {
-  /** The newest write of each document that is not settled, by the document; the earlier ones hang on it. */
-  newest: Map<string, Op>
+  /**
+   * The newest write of each document, in the order in which they were met; the earlier ones hang on it. One that is
+   * settled stays, with its outcome, and so are all that hang on it.
+   */
+  newest: Op[]
+  /** Where in `newest` each document is, by index and id; until all records are in the page. */
+  places: Places | undefined
   /** For each record how many of its writes and letters are not settled. */
   open: number[]
   outcomes: (Outcome | 'skipped' | undefined)[]
@@ -48,9 +53,17 @@ export type Page = {
   keeps: number
 }
 
+/** Mostly a page is of one index. */
+type Places = {
+  ofIndices: Map<string, Map<string, number>>
+  index: string | undefined
+  ids: Map<string, number>
+}
+
 export function emptyPage(records: number): Page {
   return {
-    newest: new Map(),
+    newest: [],
+    places: { ofIndices: new Map(), index: undefined, ids: new Map() },
     open: new Array(records).fill(0),
     outcomes: new Array(records).fill(undefined),
     unsettled: records,
@@ -58,27 +71,31 @@ export function emptyPage(records: number): Page {
   }
 }
 
-/** The page turned out to have fewer records. */
+/** All records are in the page; there may be fewer than it was made for. */
 export function endAt(page: Page, records: number): void {
+  page.places = undefined
   page.unsettled -= page.open.length - records
   page.open.length = records
   page.outcomes.length = records
 }
 
-/** Adds the writes of the next record. Records are added in shard order. */
+/** Adds the writes of the next record. Records are added in shard order, all of them before any is settled. */
 export function addWrites(
   page: Page,
   record: number,
   writes: readonly Write[],
   { ordinal, version }: { ordinal: number; version: string },
 ): void {
+  const { newest } = page
   let after: Op | undefined
   for (const write of writes) {
-    const key = documentKey(write)
-    const older = page.newest.get(key)
+    const ids = idsOf(page.places!, write.index)
+    const known = ids.get(write.id)
+    const document = known ?? newest.length
+    const older = newest[document]
     const op: Op = {
       write,
-      key,
+      document,
       ordinal,
       version,
       record,
@@ -88,12 +105,30 @@ export function addWrites(
       mayHaveLanded: false,
       outcome: undefined,
     }
+    if (known === undefined) ids.set(write.id, document)
     if (older && isBelow(version, older.version)) insertBelow(older, op)
-    else page.newest.set(key, op)
+    else newest[document] = op
     page.open[record]!++
     if (write.keep) page.keeps++
     after = op
   }
+}
+
+function idsOf(places: Places, index: string): Map<string, number> {
+  if (index === places.index) return places.ids
+  let ids = places.ofIndices.get(index)
+  if (!ids) {
+    ids = new Map()
+    places.ofIndices.set(index, ids)
+  }
+  places.index = index
+  places.ids = ids
+  return ids
+}
+
+/** The document at a place, as an index into `newest`; while records are being added. */
+export function documentAt(page: Page, { index, id }: Place): number | undefined {
+  return page.places!.ofIndices.get(index)?.get(id)
 }
 
 /** A load below the changes of its table is older than they are, wherever in the page it stands. */
@@ -109,25 +144,11 @@ export function isBelow(version: string, other: string): boolean {
   return version.length === other.length ? version < other : version.length < other.length
 }
 
-/** Short, so that a map hashes it fast: the index by a number of its own. Of this process only. */
-export function documentKey({ index, id }: Place): string {
-  if (index !== lastIndex) {
-    const known = indexNumbers.get(index) ?? indexNumbers.size
-    indexNumbers.set(index, known)
-    lastIndex = index
-    lastNumber = known
-  }
-  return `${lastNumber}\n${id}`
-}
-
-const indexNumbers = new Map<string, number>()
-let lastIndex: string | undefined
-let lastNumber = 0
-
-/** All writes that are not settled; of one document the newest first. */
+/** All writes that are not settled, document by document; of one document the newest first. */
 export function unsettledWrites(page: Page): Op[] {
   const ops: Op[] = []
-  for (const newest of page.newest.values()) {
+  for (const newest of page.newest) {
+    if (newest.outcome !== undefined) continue
     for (let op: Op | undefined = newest; op; op = op.older) ops.push(op)
   }
   return ops
@@ -156,7 +177,8 @@ export function sendable(page: Page, isWanted: (index: string) => boolean = () =
   const ready: Op[] = []
   let last: string | undefined
   let isLastWanted = false
-  for (const newest of page.newest.values()) {
+  for (const newest of page.newest) {
+    if (newest.outcome !== undefined) continue
     const { index } = newest.write
     // Mostly the same as of the write before.
     if (index !== last) {
@@ -186,20 +208,18 @@ export function settle(
   outcome: Exclude<Outcome, 'dead_lettered'>,
   settled: number[],
 ): void {
-  page.newest.delete(newest.key)
   close(page, newest, outcome, settled)
   for (let op = newest.older; op; op = op.older) close(page, op, 'superseded', settled)
 }
 
 /** Settles a write that was refused for good and is confirmed in the dead-letter queue; the one before it is next. */
 export function bury(page: Page, op: Op, settled: number[]): void {
-  const newest = page.newest.get(op.key)!
+  const newest = page.newest[op.document]!
   if (newest !== op) {
     let above = newest
     while (above.older !== op) above = above.older!
     above.older = op.older
-  } else if (op.older) page.newest.set(op.key, op.older)
-  else page.newest.delete(op.key)
+  } else if (op.older) page.newest[op.document] = op.older
   close(page, op, 'dead_lettered', settled)
 }
 

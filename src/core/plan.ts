@@ -94,8 +94,8 @@ export function plan(records: readonly StreamRecord[], from: number, options: Pl
     if (page.keeps > keepsBefore) kept++
     for (const letter of decision.letters) bear(record, letter)
   }
-  endAt(page, decisions.length)
   const folded = foldKept(page)
+  endAt(page, decisions.length)
   for (const op of folded.moved) bear(op.record, keptLetter('kept-columns-moved', op))
   return {
     records: records.slice(from, from + decisions.length),
@@ -130,6 +130,9 @@ export function leftOf(work: Plan): Plan {
     const bytes = records[op.record]!.data
     if (write.bytes) op.write = { ...write, bytes, start: write.start - from, end: write.end - from }
   }
+  const newest = page.newest.filter(({ outcome }) => outcome === undefined)
+  for (const [document, op] of newest.entries())
+    for (let one: Op | undefined = op; one; one = one.older) one.document = document
   const of = <T>(all: readonly T[]): T[] => kept.map(record => all[record]!)
   return {
     ...work,
@@ -137,7 +140,7 @@ export function leftOf(work: Plan): Plan {
     decisions: of(work.decisions),
     operations: of(work.operations),
     committedAtMs: of(work.committedAtMs),
-    page: { ...page, newest: new Map(page.newest), open: of(page.open), outcomes: of(page.outcomes) },
+    page: { ...page, newest, open: of(page.open), outcomes: of(page.outcomes) },
     letters: [],
   }
 }

@@ -68,9 +68,10 @@ export function works(): Works {
     unsettled: () => entries.reduce((sum, { work }) => sum + (work?.page.unsettled ?? 0), 0),
     firstWith(index) {
       for (const { work } of entries) {
-        if (!work) continue
-        for (const { write } of work.page.newest.values())
-          if (write.index === index) return { work, ops: sendable(work.page, of => of === index) }
+        if (!work || work.page.unsettled === 0) continue
+        for (const { write, outcome } of work.page.newest)
+          if (outcome === undefined && write.index === index)
+            return { work, ops: sendable(work.page, of => of === index) }
       }
       return undefined
     },

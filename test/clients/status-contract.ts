@@ -91,7 +91,7 @@ export async function tryOut(
       document = '{"a":1}',
     } = action
     const write = writeOf({ kind, index, id, document: kind === 'index' ? document : undefined })
-    return { write, version, key: `${index}\n${id}` }
+    return { write, version }
   })
   const answers = await writer.write(actions, () => true)
   return {

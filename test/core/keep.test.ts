@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decode } from '../../src/core/change.ts'
 import { type Decision, decide, documentOf } from '../../src/core/document.ts'
-import { fillKept, withKept } from '../../src/core/keep.ts'
-import { documentKey, reversion, sendable, settle, unsettledWrites } from '../../src/core/page.ts'
+import { documentKey, fillKept, withKept } from '../../src/core/keep.ts'
+import { reversion, sendable, settle, unsettledWrites } from '../../src/core/page.ts'
 import { type Plan, plan } from '../../src/core/plan.ts'
 import type { StreamRecord } from '../../src/core/stream.ts'
 import { LOAD_BELOW_CHANGES, versionsOf } from '../../src/core/version.ts'
@@ -75,10 +75,7 @@ function planned(
 /** The text of each document as the page would write it last. */
 function newest({ page }: Plan): Record<string, string | undefined> {
   return Object.fromEntries(
-    [...page.newest.values()].map(({ write }) => [
-      write.id,
-      write.kind === 'index' ? documentOf(write) : undefined,
-    ]),
+    page.newest.map(({ write }) => [write.id, write.kind === 'index' ? documentOf(write) : undefined]),
   )
 }
 
@@ -328,7 +325,7 @@ test('in any batches, carrying and reading give the documents that the rows have
           const batch = changes.slice(0, from + sizes.next().value!)
           const work = planned(batch, { from, ordinal: from, keptMax })
           expect(filled(work, documents)).toBe(0)
-          while (work.page.newest.size > 0) {
+          while (unsettledWrites(work.page).length > 0) {
             for (const op of sendable(work.page)) {
               if (op.write.kind === 'delete') delete documents[op.write.id]
               else documents[op.write.id] = documentOf(op.write)

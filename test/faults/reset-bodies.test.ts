@@ -24,7 +24,6 @@ test('a request whose connection is reset each time is cut until its parts pass'
   })
   let open = ['a', 'b', 'c', 'd'].map(
     (id, at): Action => ({
-      key: `i\n${id}`,
       version: versionOf(at + 1),
       write: writeOf({ kind: 'index', index: 'i', id, document: DOCUMENT }),
     }),

@@ -8,12 +8,10 @@ import { writeOf } from '../fakes/write.ts'
 const action = (id: string, document = '{"a":1}', index = 'i') => ({
   write: writeOf({ kind: 'index', index, id, document }),
   version: '16',
-  key: `${index}\n${id}`,
 })
 const remove = (id: string) => ({
   write: writeOf({ kind: 'delete', index: 'i', id }),
   version: '32',
-  key: `i\n${id}`,
 })
 const isAlive = () => true
 const BROKEN: BulkAnswer = { kind: 'failed', reason: 'connection', mayHaveLanded: true }
@@ -55,12 +53,10 @@ test('a body is what its actions are by themselves, whatever their ids, indices 
       {
         write: writeOf({ kind: 'index', index, id: `${id}${n}p`, bytes, start: 2, end: bytes.length - 2 }),
         version: '9223372036854775807',
-        key: `${index}${id}${n}p`,
       },
       {
         write: writeOf({ kind: 'index', index, id: `${id}${n}r`, document: '{}', routing: id }),
         version: '1',
-        key: `${index}${id}${n}r`,
       },
     ]),
   )

@@ -88,6 +88,24 @@ describe('one blocked index', () => {
     )
   })
 
+  test('a parked state that is refused for good makes way for the one before it, of its own row', async () => {
+    const world = fakeWorld()
+    world.search.blocked.set('public_a', BLOCK)
+    for (const id of [1, 2, 3]) world.stream.put(SHARD, insert(id, 'b'))
+    world.stream.put(SHARD, row('insert', '{"id":5,"v":1}', { table: 'a' }))
+    world.stream.put(SHARD, row('insert', '{"id":6,"v":1}', { table: 'a' }))
+    world.stream.put(SHARD, row('update', '{"id":6,"n":"x"}', { table: 'a' }))
+    const worker = world.startWorker('w1')
+    await world.time.advance(3000)
+    expect([ids(world), worker.parked(SHARD)]).toEqual([['public_b/1', 'public_b/2', 'public_b/3'], 3])
+    world.search.blocked.clear()
+    await world.time.advance(3000)
+    expect(world.search.found().get('public_a/5')).toBe('{"id":5,"v":1}')
+    expect(world.search.found().get('public_a/6')).toBe('{"id":6,"v":1}')
+    expect(world.letters.map(({ letter }) => [letter.reason, letter.id])).toEqual([['rejected', '6']])
+    expect(worker.parked(SHARD)).toBe(0)
+  })
+
   test('what updates keep is read once the index is open again, after what was parked before them', async () => {
     const world = fakeWorld()
     const tables = 'tables: { public.a: { keepOnNull: [toast] } }'

@@ -3,9 +3,8 @@
  * oracle that never failed is no evidence. They replace models and parts handed in; the service has no switch for them.
  */
 import { documentOf } from '../../src/core/document.ts'
-import { withKept } from '../../src/core/keep.ts'
+import { documentKey, withKept } from '../../src/core/keep.ts'
 import type { Answer } from '../../src/core/outcome.ts'
-import { documentKey } from '../../src/core/page.ts'
 import { LAST_HASH_KEY } from '../../src/core/shard.ts'
 import { fenceAt, LOAD_BELOW_CHANGES, versionsOf } from '../../src/core/version.ts'
 import type { Tenure } from '../../src/tenure.ts'

@@ -12,7 +12,7 @@ import { type Answer, judge } from './core/outcome.ts'
 import { bury, buryLetter, type Op, reversion, settle } from './core/page.ts'
 import type { Plan } from './core/plan.ts'
 import { descendants } from './core/shard.ts'
-import { fenceOf, judgeConflict, LOAD_BELOW_CHANGES, versionsOf } from './core/version.ts'
+import { fenceOf, judgeConflict, versionText } from './core/version.ts'
 import { type LetterWriterSettings, letterWriter, type PendingLetter } from './letter-writer.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -87,16 +87,14 @@ export function attempts(
   const { clock, log, metrics } = parts
   const { shardId } = tenure
   const letterBox = letterWriter(parts, shardId, settings)
-  let versionOf = versionsOf(tenure.fence())
+  /** That of the versions. */
+  let fence = tenure.fence()
   let hasJumped = false
   /** Jumps one after the other: writes of a page and of a blocked index may both meet a fence above ours. */
   let jumping: Promise<boolean> = Promise.resolve(true)
   /** Since when an op has been answered in a way nobody foresaw. */
   const unknownSinceMs = new Map<Op, number>()
   const heldBack = new Set<string>()
-
-  /** Place 0 is that of a load below changes. */
-  const versionAt = (place: number) => (place === 0 ? LOAD_BELOW_CHANGES : versionOf(place))
 
   /** Until the queue has confirmed them. @returns false when halted */
   async function bearLetters(
@@ -142,7 +140,7 @@ export function attempts(
         return { kind: 'retry' }
       case 'conflict': {
         const { current } = judged
-        const meaning = judgeConflict({ sent: op.version, current, earlierCopy: op.mayHaveLanded })
+        const meaning = judgeConflict({ sent: versionText(op), current, earlierCopy: op.mayHaveLanded })
         if (meaning === 'own') return op.write.kind === 'index' ? INDEXED : DELETED
         if (meaning === 'superseded') return SUPERSEDED
         return { kind: 'conflict', current, isShared: meaning === 'shared-fence' }
@@ -202,7 +200,7 @@ export function attempts(
       const before = tenure.fence()
       if (before > sentUnder && before > above) return true
       if (!(await tenure.jump(above))) return false
-      versionOf = versionsOf(tenure.fence())
+      fence = tenure.fence()
       hasJumped = true
       metrics.fenceJumped(shardId, tenure.fence())
       log.error(
@@ -233,8 +231,8 @@ export function attempts(
     isAlone = false,
   ): Promise<Attempted | undefined> {
     const { page } = work
-    if (hasJumped) reversion(ops, versionOf)
-    const fence = tenure.fence()
+    if (hasJumped) reversion(ops, fence)
+    const sentUnder = tenure.fence()
     const answers = await untilAborted(parts.write(ops, tenure.isAlive, isAlone), halt)
     if (!answers) return undefined
     const dead: PendingLetter[] = []
@@ -268,7 +266,7 @@ export function attempts(
     report(work, settledNow)
     if (isFenced) return undefined
     if (jumpAbove !== undefined) {
-      if (!(await jump(jumpAbove, fence))) return undefined
+      if (!(await jump(jumpAbove, sentUnder))) return undefined
       isRetrying = true
     }
     if (dead.length > 0 && letterBox.areTooMany(dead.length)) {
@@ -294,5 +292,5 @@ export function attempts(
     return halt.aborted ? undefined : { isRetrying, blocked }
   }
 
-  return { attempt, bearLetters, letterBox, versionAt }
+  return { attempt, bearLetters, letterBox, fence: () => fence }
 }

@@ -4,10 +4,11 @@
  */
 import { actionLine } from './core/batch.ts'
 import type { Write } from './core/document.ts'
+import { VERSION_BYTES_MAX, type Version, versionText, writeVersion } from './core/version.ts'
 
 export type RequestBody = {
   /** @returns false when the action does not fit any more; the first one always does */
-  add(action: { write: Write; version: string }): boolean
+  add(action: Version & { write: Write }): boolean
   text(): Buffer
   buffer(): Buffer
 }
@@ -23,6 +24,7 @@ const HEADS_MAX = 1000
 /** What stands in the line of a usual action around its index, id and version; `actionLine` is the rule. */
 const BEFORE_VERSION = Buffer.from('","version":"')
 const AFTER_VERSION = Buffer.from('","version_type":"external"}}\n')
+const AROUND_VERSION_BYTES = BEFORE_VERSION.length + AFTER_VERSION.length
 
 /** The beginnings of lines up to the id, of one kind of action, by index; and the one met last: mostly it is the next. */
 function lineHeads(kind: Write['kind']): (index: string) => Uint8Array {
@@ -86,30 +88,32 @@ export function requestBody(given: Buffer, bytesMax: number): RequestBody {
   }
 
   return {
-    add({ write, version }) {
+    add(action) {
+      const { write } = action
       const { kind, index, id, routing, bytes } = write
       const document = write.document ?? ''
       // 0 where it is text.
       const rowBytes = write.end - write.start
       const head = headOf[kind](index)
       const isUsual = routing === undefined && isPlain(id)
-      const line = isUsual ? '' : actionLine(write, version)
-      const usualBytes =
-        head.length + id.length + BEFORE_VERSION.length + version.length + AFTER_VERSION.length
-      const lineMost = isUsual ? usualBytes : line.length * BYTES_MAX_OF_UNIT
+      const line = isUsual ? '' : actionLine(write, versionText(action))
+      const usualMost = head.length + id.length + AROUND_VERSION_BYTES + VERSION_BYTES_MAX
+      const lineMost = isUsual ? usualMost : line.length * BYTES_MAX_OF_UNIT
       if (
         end + lineMost + document.length * BYTES_MAX_OF_UNIT + rowBytes + 1 >
         Math.min(bytesMax, buffer.length)
       ) {
         // Near the end it is worth knowing exactly.
-        const lineBytes = isUsual ? usualBytes : Buffer.byteLength(line)
+        const lineBytes = isUsual
+          ? usualMost - VERSION_BYTES_MAX + versionText(action).length
+          : Buffer.byteLength(line)
         if (!fits(lineBytes + Buffer.byteLength(document) + rowBytes + 1)) return false
       }
       if (isUsual) {
         end = writeBytes(head, buffer, end)
         end = writeAscii(id, buffer, end)
         end = writeBytes(BEFORE_VERSION, buffer, end)
-        end = writeAscii(version, buffer, end)
+        end = writeVersion(action, buffer, end)
         end = writeBytes(AFTER_VERSION, buffer, end)
       } else end += buffer.write(line, end)
       if (kind === 'delete') return true

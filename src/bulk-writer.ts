@@ -12,9 +12,10 @@ import { type RequestBody, requestBody } from './bulk-body.ts'
 import type { Write } from './core/document.ts'
 import { concurrencyLimit, type RequestOutcome } from './core/limit.ts'
 import type { Answer, BulkAnswer, Item } from './core/outcome.ts'
+import type { Version } from './core/version.ts'
 
 /** A write with its version. */
-export type Action = { write: Write; version: string }
+export type Action = Version & { write: Write }
 
 export type BulkWriterParts = {
   bulk: (body: Buffer) => Promise<BulkAnswer>
@@ -341,8 +342,8 @@ const RESETS_MAX = 3
 const SMALL_BYTES = 262_144
 
 function resetCounts() {
-  /** Of one version: only its own broken attempts have been told to the one who judges its conflicts. */
-  const counts = new WeakMap<Action, { version: string; count: number }>()
+  /** Under one fence: only the broken attempts of its version have been told to the one who judges its conflicts. */
+  const counts = new WeakMap<Action, { fence: number; count: number }>()
   let isEmpty = true
   const actionsOf = (request: readonly Part[]) =>
     request.flatMap(({ batch, ats }) => ats.map(at => batch.actions[at]!))
@@ -352,8 +353,8 @@ function resetCounts() {
       isEmpty = false
       const isWorn = (action: Action): boolean => {
         const found = counts.get(action)
-        const count = found?.version === action.version ? found.count + 1 : 1
-        counts.set(action, { version: action.version, count })
+        const count = found?.fence === action.fence ? found.count + 1 : 1
+        counts.set(action, { fence: action.fence, count })
         return count >= RESETS_MAX
       }
       const worn: Part[] = []

@@ -9,6 +9,7 @@ import type { Letter, SealedLetter } from './core/letter.ts'
 import { isCounted, type LetterLimits, letterRate } from './core/letter-rate.ts'
 import type { Op } from './core/page.ts'
 import { type Plan, tableOf } from './core/plan.ts'
+import { versionText } from './core/version.ts'
 
 export type LetterWriterParts = {
   sendLetters: (letters: readonly SealedLetter[]) => Promise<void>
@@ -51,7 +52,7 @@ export function letterWriter(parts: LetterWriterParts, shardId: string, settings
         partitionKey,
         arrivedAt: arrivedAtMs === undefined ? '' : new Date(arrivedAtMs).toISOString(),
         table: tableOf(work, record),
-        version: op?.version,
+        version: op && versionText(op),
         attempts: op?.attempts ?? 0,
         at: new Date(clock.now()).toISOString(),
         service: settings.service,

@@ -85,7 +85,7 @@ export function pageWriter(
   /** Those that have. All are counted where they wait, so that a record that got lost is missed in the books. */
   const open = works()
   const holds = new Map<string, HoldReason>()
-  const { attempt, bearLetters, letterBox, versionAt } = attempts(parts, tenure, settings, {
+  const { attempt, bearLetters, letterBox, fence } = attempts(parts, tenure, settings, {
     report,
     tellHeld,
   })
@@ -248,7 +248,7 @@ export function pageWriter(
       decode: parts.decode,
       keptMax: settings.keptMax,
       ordinal,
-      versionAt,
+      fence: fence(),
     })
   }
 

@@ -12,7 +12,8 @@
 import { documentOf, type Write, withDocument } from './document.ts'
 import { find, objectOf, tokenAt, withChanges } from './json-text.ts'
 import type { Place } from './letter.ts'
-import { documentAt, isBelow, type Op, type Page, unsettledWrites } from './page.ts'
+import { documentAt, type Op, type Page, unsettledWrites } from './page.ts'
+import { isBelow } from './version.ts'
 
 /** What an update still lacks: columns, and the documents to look for them in, first to last. */
 type Lack = { columns: readonly string[]; readings: readonly Place[] }
@@ -56,7 +57,7 @@ export function foldKept(page: Page): Folded {
 
 /** Stream order; of one record the new half of a key change before the old. */
 function byAge(a: Op, b: Op): number {
-  if (a.version !== b.version) return isBelow(a.version, b.version) ? -1 : 1
+  if (a.fence !== b.fence || a.ordinal !== b.ordinal) return isBelow(a, b) ? -1 : 1
   if (a.record !== b.record) return a.record - b.record
   return a.write.kind === b.write.kind ? 0 : a.write.kind === 'index' ? -1 : 1
 }

@@ -14,6 +14,7 @@
  */
 import type { Write } from './document.ts'
 import type { Place } from './letter.ts'
+import { BELOW_CHANGES, isBelow, type Version } from './version.ts'
 
 export type Outcome = 'indexed' | 'deleted' | 'superseded' | 'dead_lettered'
 
@@ -22,9 +23,10 @@ export type Op = {
   write: Write
   /** The document, as an index into the page's `newest`. */
   document: number
-  /** Bound to the record for good; 0 for a load below changes, whose version is fixed. */
+  /** The version's numbers. 0 for a load below changes, whose version is fixed; else the tenure's, which may jump. */
+  fence: number
+  /** Bound to the record for good. */
   ordinal: number
-  version: string
   /** Index of the record in the page. */
   record: number
   /** The write of the same document before this one, if it is not settled. */
@@ -80,13 +82,9 @@ export function endAt(page: Page, records: number): void {
 }
 
 /** Adds the writes of the next record. Records are added in shard order, all of them before any is settled. */
-export function addWrites(
-  page: Page,
-  record: number,
-  writes: readonly Write[],
-  { ordinal, version }: { ordinal: number; version: string },
-): void {
+export function addWrites(page: Page, record: number, writes: readonly Write[], version: Version): void {
   const { newest } = page
+  const { fence, ordinal } = version
   let after: Op | undefined
   for (const write of writes) {
     const ids = idsOf(page.places!, write.index)
@@ -96,8 +94,8 @@ export function addWrites(
     const op: Op = {
       write,
       document,
+      fence,
       ordinal,
-      version,
       record,
       older,
       after,
@@ -106,7 +104,7 @@ export function addWrites(
       outcome: undefined,
     }
     if (known === undefined) ids.set(write.id, document)
-    if (older && isBelow(version, older.version)) insertBelow(older, op)
+    if (older && isBelow(version, older)) insertBelow(older, op)
     else newest[document] = op
     page.open[record]!++
     if (write.keep) page.keeps++
@@ -134,14 +132,9 @@ export function documentAt(page: Page, { index, id }: Place): number | undefined
 /** A load below the changes of its table is older than they are, wherever in the page it stands. */
 function insertBelow(newest: Op, op: Op): void {
   let above = newest
-  while (above.older && isBelow(op.version, above.older.version)) above = above.older
+  while (above.older && isBelow(op, above.older)) above = above.older
   op.older = above.older
   above.older = op
-}
-
-/** Versions are decimal numbers of up to 19 digits. */
-export function isBelow(version: string, other: string): boolean {
-  return version.length === other.length ? version < other : version.length < other.length
 }
 
 /** All writes that are not settled, document by document; of one document the newest first. */
@@ -158,12 +151,10 @@ export function unsettledWrites(page: Page): Op[] {
  * Gives writes that are about to be sent their versions under another fence, in the same order. What was refused under the
  * old one was never settled, so nothing is lost; a copy of it that still lands is below.
  */
-export function reversion(ops: readonly Op[], versionOf: (ordinal: number) => string): void {
+export function reversion(ops: readonly Op[], fence: number): void {
   for (const op of ops) {
-    if (op.ordinal === 0) continue
-    const version = versionOf(op.ordinal)
-    if (op.version === version) continue
-    op.version = version
+    if (op.fence === BELOW_CHANGES.fence || op.fence === fence) continue
+    op.fence = fence
     op.mayHaveLanded = false
   }
 }

@@ -6,6 +6,7 @@ import type { Letter } from './letter.ts'
 import { addLetter, addWrites, emptyPage, endAt, type Op, type Page, skip, unsettledWrites } from './page.ts'
 import { lengthOf, PageRecord, type StreamRecord } from './stream.ts'
 import type { TableRules } from './table.ts'
+import { BELOW_CHANGES } from './version.ts'
 
 export type PlanOptions = {
   context: DecideContext
@@ -15,8 +16,8 @@ export type PlanOptions = {
   keptMax: number
   /** Ordinals taken so far in this tenure. */
   ordinal: number
-  /** The version of a place in the tenure; place 0 is that of a load below changes. */
-  versionAt: (place: number) => string
+  /** Of the versions of its writes. */
+  fence: number
 }
 
 /** What is left of a decision once its writes are in the page: one for all records of a table, or thousands would live on. */
@@ -88,9 +89,9 @@ export function plan(records: readonly StreamRecord[], from: number, options: Pl
     const { rules, table, writes } = decision
     if (written?.rules !== rules) written = { kind: 'write', rules, table }
     decisions.push(written)
-    const place = decision.isBelowChanges ? 0 : ordinal
+    const version = decision.isBelowChanges ? BELOW_CHANGES : { fence: options.fence, ordinal }
     const keepsBefore = page.keeps
-    addWrites(page, record, writes, { ordinal: place, version: options.versionAt(place) })
+    addWrites(page, record, writes, version)
     if (page.keeps > keepsBefore) kept++
     for (const letter of decision.letters) bear(record, letter)
   }

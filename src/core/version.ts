@@ -12,13 +12,22 @@ export const FENCE_UNIT_MS = 64
 export const FENCE_EPOCH_MS = 1_767_225_600_000
 /** At the last ordinal the tenure takes a new fence. */
 export const ORDINAL_MAX = 2 ** 24 - 1
+/** A version by its numbers, which compare and are kept; its text is made where it goes out. */
+export type Version = { fence: number; ordinal: number }
+
 /** Loads partitioned otherwise than their table's changes: below any change, whatever order they are met in. */
+export const BELOW_CHANGES: Version = { fence: 0, ordinal: 1 }
+/** The text of that. */
 export const LOAD_BELOW_CHANGES = '16'
+export const VERSION_BYTES_MAX = 19
 
 const JUMP_PERIOD = 2 ** 24
 const ORDINAL_UNIT = 16
+const FENCE_UNIT = 2 ** 28
 const FENCE_SHIFT = 28n
 const PART = 1_000_000_000
+const PART_DIGITS = 9
+const DIGIT_0 = 0x30
 
 /** The fence that time alone would give. @param nowMs ms since 1970-01-01Z, by the lease table's clock */
 export function fenceAt(nowMs: number): number {
@@ -54,23 +63,62 @@ export function fenceWaitMs(fence: number, nowMs: number): number {
   return ahead > 0 && ahead <= 5 ? ahead * FENCE_UNIT_MS : 0
 }
 
+/** Of the fence met last: mostly it is the next one's as well. */
+let known: FencePart = { fence: 0, high: '', next: '1', low: 0 }
+
 /**
- * The versions of one tenure. No BigInt per record: the fence's part is kept as two numbers base 10^9, the ordinal's
- * part is below 2^28, so one carry is enough.
+ * What a fence gives to its versions, in two parts base 10^9; with what the ordinal gives, which is below 2^28, there is one
+ * carry at most.
  */
-export function versionsOf(fence: number): (ordinal: number) => string {
-  const base = BigInt(fence) << FENCE_SHIFT
-  const high = Number(base / BigInt(PART))
-  const low = Number(base % BigInt(PART))
-  const [beginning, next] = [high === 0 ? '' : String(high), String(high + 1)]
-  return ordinal => {
-    const sum = low + ordinal * ORDINAL_UNIT
-    return sum < PART ? joined(beginning, sum) : joined(next, sum - PART)
-  }
+type FencePart = { fence: number; high: string; next: string; low: number }
+
+/**
+ * Exact in doubles: the product has 35 bits beside its zeros, a remainder of doubles is never rounded, and what rounding does
+ * to the rest is far below one part.
+ */
+function partOf(fence: number): FencePart {
+  if (known.fence === fence) return known
+  const product = fence * FENCE_UNIT
+  const low = product % PART
+  const high = Math.round((product - low) / PART)
+  known = { fence, high: high === 0 ? '' : String(high), next: String(high + 1), low }
+  return known
+}
+
+export function versionText({ fence, ordinal }: Version): string {
+  const { high, next, low } = partOf(fence)
+  const sum = low + ordinal * ORDINAL_UNIT
+  return sum < PART ? joined(high, sum) : joined(next, sum - PART)
 }
 
 function joined(high: string, low: number): string {
-  return high === '' || low >= PART / 10 ? high + low : high + String(low).padStart(9, '0')
+  return high === '' || low >= PART / 10 ? high + low : high + String(low).padStart(PART_DIGITS, '0')
+}
+
+/** Writes the digits of `versionText` without making that text. @returns where they end, `VERSION_BYTES_MAX` behind `at` at most */
+export function writeVersion({ fence, ordinal }: Version, target: Uint8Array, at: number): number {
+  const { high, next, low } = partOf(fence)
+  const sum = low + ordinal * ORDINAL_UNIT
+  const isCarried = sum >= PART
+  const beginning = isCarried ? next : high
+  let rest = isCarried ? sum - PART : sum
+  if (beginning === '') return writeDigits(String(rest), target, at)
+  const end = writeDigits(beginning, target, at) + PART_DIGITS
+  for (let place = end - 1; place >= end - PART_DIGITS; place--) {
+    const tenth = (rest / 10) | 0
+    target[place] = DIGIT_0 + rest - 10 * tenth
+    rest = tenth
+  }
+  return end
+}
+
+function writeDigits(digits: string, target: Uint8Array, at: number): number {
+  for (let n = 0; n < digits.length; n++) target[at + n] = digits.charCodeAt(n)
+  return at + digits.length
+}
+
+export function isBelow(one: Version, other: Version): boolean {
+  return one.fence === other.fence ? one.ordinal < other.ordinal : one.fence < other.fence
 }
 
 export function fenceOf(version: bigint): number {

@@ -8,10 +8,10 @@
 import { parseArgs } from 'node:util'
 import { actionLine } from '../../src/core/batch.ts'
 import { decide } from '../../src/core/document.ts'
-import { versionsOf } from '../../src/core/version.ts'
 import { decoder } from '../../src/decoder.ts'
 import { noTableFile, parseTableFile, type TableFile } from '../../src/table-file.ts'
 import { decideContext } from '../../src/tables.ts'
+import { versionsOf } from '../fakes/version.ts'
 import { medianOf } from './figures.ts'
 
 const HELP = `npm run bench:decode [-- options]

@@ -5,8 +5,9 @@
 import { expect, test } from 'vitest'
 import type { Place } from '../../src/core/letter.ts'
 import type { BulkAnswer } from '../../src/core/outcome.ts'
-import { currentVersion, versionsOf } from '../../src/core/version.ts'
+import { currentVersion } from '../../src/core/version.ts'
 import { actionText } from '../fakes/action-text.ts'
+import { versionsOf } from '../fakes/version.ts'
 
 export type SearchUnderTest = {
   bulk: (body: string) => Promise<BulkAnswer>

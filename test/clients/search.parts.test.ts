@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { openSearch } from '../../src/clients/opensearch.ts'
 import { judge } from '../../src/core/outcome.ts'
-import { versionsOf } from '../../src/core/version.ts'
 import { actionText } from '../fakes/action-text.ts'
+import { versionsOf } from '../fakes/version.ts'
 import { searchContract } from './search.contract.ts'
 
 const { opensearchUrl } = inject('parts').endpoints

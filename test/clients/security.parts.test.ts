@@ -9,8 +9,8 @@ import { openSearch } from '../../src/clients/opensearch.ts'
 import { BOOTSTRAP_SETTINGS, bootstrap, templateOptions } from '../../src/commands/bootstrap.ts'
 import { readConfig } from '../../src/config.ts'
 import { ROLE_NAME, type SecurityRole, securityRole } from '../../src/core/security-role.ts'
-import { versionsOf } from '../../src/core/version.ts'
 import { actionText } from '../fakes/action-text.ts'
+import { versionsOf } from '../fakes/version.ts'
 import { ADMIN, basic, startSecuredOpenSearch } from './secured-opensearch.ts'
 
 const parts = attachParts(inject('parts').instance, () => {})

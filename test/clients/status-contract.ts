@@ -14,7 +14,8 @@ import {
   judge,
   type RetryScope,
 } from '../../src/core/outcome.ts'
-import { versionsOf } from '../../src/core/version.ts'
+import type { Version } from '../../src/core/version.ts'
+import { versionsOf } from '../fakes/version.ts'
 import { writeOf } from '../fakes/write.ts'
 
 /** What is expected of a row. */
@@ -56,7 +57,8 @@ export const item = (status: number, type?: string) =>
 export const whole = (status: number, type = 'no error type') => ({ kind: 'status', status, type }) as const
 
 /** The versions of the neighbours, and of the action in question unless the row says otherwise. */
-export const versionOf = versionsOf(442_000_000)
+const FENCE = 442_000_000
+export const versionOf = versionsOf(FENCE)
 let ordinal = 1000
 
 /** Where the action in question stands. */
@@ -71,9 +73,14 @@ export async function tryOut(
   neighbours: string,
 ): Promise<Tried> {
   const given: BulkAnswer[] = []
+  // Versions that the service cannot make are put into the text.
+  const [made, wanted] = [versionOf(ordinal), culprit.version ?? versionOf(ordinal)]
+  const versions: Version[] = [1, 0, 2].map(n => ({ fence: FENCE, ordinal: ordinal + n }))
+  ordinal += 3
   const writer = bulkWriter({
     bulk: async body => {
-      const answer = await bulk(body)
+      const text = body.toString().replace(`"version":"${made}"`, () => `"version":"${wanted}"`)
+      const answer = await bulk(Buffer.from(text))
       given.push(answer)
       return answer
     },
@@ -82,16 +89,10 @@ export async function tryOut(
     onRequest: () => {},
   })
   const neighbour = (id: string): Culprit => ({ index: neighbours, id })
-  const actions = [neighbour('before'), culprit, neighbour('after')].map(action => {
-    const {
-      kind = 'index',
-      index,
-      id = 'culprit',
-      version = versionOf(ordinal++),
-      document = '{"a":1}',
-    } = action
+  const actions = [neighbour('before'), culprit, neighbour('after')].map((action, at) => {
+    const { kind = 'index', index, id = 'culprit', document = '{"a":1}' } = action
     const write = writeOf({ kind, index, id, document: kind === 'index' ? document : undefined })
-    return { write, version }
+    return { write, ...versions[at]! }
   })
   const answers = await writer.write(actions, () => true)
   return {

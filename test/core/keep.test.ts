@@ -6,7 +6,6 @@ import { documentKey, fillKept, withKept } from '../../src/core/keep.ts'
 import { reversion, sendable, settle, unsettledWrites } from '../../src/core/page.ts'
 import { type Plan, plan } from '../../src/core/plan.ts'
 import type { StreamRecord } from '../../src/core/stream.ts'
-import { LOAD_BELOW_CHANGES, versionsOf } from '../../src/core/version.ts'
 import { parseTableFile } from '../../src/table-file.ts'
 import { decideContext } from '../../src/tables.ts'
 
@@ -61,14 +60,13 @@ function planned(
       data: bytesOf(change),
     }),
   )
-  const versionOf = versionsOf(500)
   return plan(records, given.from ?? 0, {
     decode: bytes => decode(bytes),
     context,
     recordBytesMax: 1_000_000,
     keptMax: given.keptMax ?? 100,
     ordinal: given.ordinal ?? 0,
-    versionAt: place => (place === 0 ? LOAD_BELOW_CHANGES : versionOf(place)),
+    fence: 500,
   })
 }
 
@@ -163,9 +161,9 @@ describe('values read', () => {
   test('a retry under another fence keeps what was read', () => {
     const work = planned([update('a', null)])
     filled(work, { a: row('a', 5) })
-    reversion(sendable(work.page), versionsOf(900))
+    reversion(sendable(work.page), 900)
     expect(newest(work)).toEqual({ a: '{"id":"a","toast":5}' })
-    expect(sendable(work.page)[0]!.version).toBe(versionsOf(900)(1))
+    expect(sendable(work.page)[0]).toMatchObject({ fence: 900, ordinal: 1 })
   })
 })
 

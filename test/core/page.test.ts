@@ -14,11 +14,10 @@ import {
   skip,
   unsettledWrites,
 } from '../../src/core/page.ts'
-import { versionsOf } from '../../src/core/version.ts'
+import { BELOW_CHANGES } from '../../src/core/version.ts'
 import { writeOf } from '../fakes/write.ts'
 
-const versionOf = versionsOf(500)
-const at = (ordinal: number) => ({ ordinal, version: versionOf(ordinal) })
+const at = (ordinal: number) => ({ fence: 500, ordinal })
 const index = (id: string): Write => writeOf({ kind: 'index', index: 'i', id, document: '{}' })
 const remove = (id: string): Write => writeOf({ kind: 'delete', index: 'i', id })
 
@@ -67,7 +66,7 @@ describe('coalescing', () => {
   test('a load below changes is the oldest of its document wherever it stands', () => {
     const page = emptyPage(2)
     addWrites(page, 0, [index('a')], at(1))
-    addWrites(page, 1, [index('a')], { ordinal: 0, version: '16' })
+    addWrites(page, 1, [index('a')], BELOW_CHANGES)
     expect(shown(sendable(page))).toEqual(['index a of 0'])
   })
 })

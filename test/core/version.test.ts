@@ -1,18 +1,23 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
+  BELOW_CHANGES,
   currentVersion,
   FENCE_EPOCH_MS,
   fenceAt,
   fenceOf,
   fenceWaitMs,
+  isBelow,
   judgeConflict,
   jumpFence,
   LOAD_BELOW_CHANGES,
   nextFence,
   ORDINAL_MAX,
-  versionsOf,
+  VERSION_BYTES_MAX,
+  versionText,
+  writeVersion,
 } from '../../src/core/version.ts'
+import { versionsOf } from '../fakes/version.ts'
 
 describe('layout (document-version rule 1.1)', () => {
   test('a version is fence * 2^28 + ordinal * 2^4, digit for digit', () => {
@@ -28,6 +33,48 @@ describe('layout (document-version rule 1.1)', () => {
       ),
       { numRuns: 10_000 },
     )
+  })
+
+  test('its digits are written as its text has them, and nothing beside them', () => {
+    // Around the carry from the last nine digits to those before, and where zeros stand between.
+    const fence = fc.oneof(fc.integer({ min: 0, max: 2 ** 35 - 1 }), fc.integer({ min: 0, max: 40 }))
+    fc.assert(
+      fc.property(fence, fc.integer({ min: 0, max: ORDINAL_MAX }), fc.nat({ max: 9 }), (of, ordinal, at) => {
+        const written = Buffer.alloc(at + VERSION_BYTES_MAX + 1, '.')
+        const end = writeVersion({ fence: of, ordinal }, written, at)
+        const text = ((BigInt(of) << 28n) + (BigInt(ordinal) << 4n)).toString()
+        expect(end).toBe(at + text.length)
+        expect(written.toString()).toBe('.'.repeat(at) + text.padEnd(VERSION_BYTES_MAX + 1, '.'))
+      }),
+      { numRuns: 20_000 },
+    )
+  })
+
+  test('of every fence the two parts are exact at the carry', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 2 ** 35 - 1 }), fc.integer({ min: -2, max: 2 }), (fence, by) => {
+        const left = 1_000_000_000n - ((BigInt(fence) << 28n) % 1_000_000_000n)
+        const ordinal = Math.min(ORDINAL_MAX, Math.max(0, Number(left / 16n) + by))
+        expect(versionText({ fence, ordinal })).toBe(
+          ((BigInt(fence) << 28n) + (BigInt(ordinal) << 4n)).toString(),
+        )
+      }),
+      { numRuns: 20_000 },
+    )
+  })
+
+  test('numbers are in the order of what they stand for', () => {
+    const version = fc.record({
+      fence: fc.oneof(fc.integer({ min: 0, max: 2 ** 35 - 1 }), fc.integer({ min: 0, max: 2 })),
+      ordinal: fc.oneof(fc.integer({ min: 0, max: ORDINAL_MAX }), fc.integer({ min: 0, max: 2 })),
+    })
+    fc.assert(
+      fc.property(version, version, (one, other) => {
+        expect(isBelow(one, other)).toBe(BigInt(versionText(one)) < BigInt(versionText(other)))
+      }),
+      { numRuns: 10_000 },
+    )
+    expect(versionText(BELOW_CHANGES)).toBe(LOAD_BELOW_CHANGES)
   })
 
   test('the highest version fits a signed 64-bit number', () => {

@@ -4,7 +4,6 @@ import { documentOf } from '../../src/core/document.ts'
 import { fillKept } from '../../src/core/keep.ts'
 import { unsettledWrites } from '../../src/core/page.ts'
 import { type Plan, plan } from '../../src/core/plan.ts'
-import { versionsOf } from '../../src/core/version.ts'
 import { decoder } from '../../src/decoder.ts'
 import type { CorpusLine } from './line.ts'
 import { beforeImageOf, contextOf, type KeptColumns, partitionKeyOf } from './line-tables.ts'
@@ -47,7 +46,7 @@ export function outcomeOf(line: CorpusLine, kept: KeptColumns): Outcome {
       decode: decoder(beforeImage),
       keptMax: 1,
       ordinal: 0,
-      versionAt: versionsOf(1),
+      fence: 1,
     },
   )
   for (const { index } of planned.folded.readings) fillKept(planned.folded, index, new Map())

@@ -9,6 +9,7 @@ import type { Action } from '../../src/bulk-writer.ts'
 import { documentOf } from '../../src/core/document.ts'
 import type { Place } from '../../src/core/letter.ts'
 import type { Answer, Item } from '../../src/core/outcome.ts'
+import { versionText } from '../../src/core/version.ts'
 import { decoder } from '../../src/decoder.ts'
 import { type PageWriterSettings, pageWriter } from '../../src/page-writer.ts'
 import { readBudget } from '../../src/read-budget.ts'
@@ -125,10 +126,12 @@ function indexInMemory() {
   const stored = new Map<string, { place: Place; version: bigint; document: string | undefined }>()
   const keyOf = ({ index, id }: Place) => `${index}\n${id}`
 
-  function apply({ write, version }: Action): Item {
+  function apply(action: Action): Item {
+    const { write } = action
+    const version = BigInt(versionText(action))
     const key = keyOf(write)
     const found = stored.get(key)
-    if (found && found.version >= BigInt(version))
+    if (found && found.version >= version)
       return {
         status: 409,
         error: {
@@ -141,7 +144,7 @@ function indexInMemory() {
     const wasThere = found?.document !== undefined
     stored.set(key, {
       place: write,
-      version: BigInt(version),
+      version,
       document: write.kind === 'index' ? documentOf(write) : undefined,
     })
     return { status: write.kind === 'index' ? (wasThere ? 200 : 201) : wasThere ? 200 : 404 }

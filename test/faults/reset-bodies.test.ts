@@ -2,10 +2,8 @@
 import { expect, test } from 'vitest'
 import { type Action, bulkWriter } from '../../src/bulk-writer.ts'
 import type { BulkAnswer } from '../../src/core/outcome.ts'
-import { versionsOf } from '../../src/core/version.ts'
 import { writeOf } from '../fakes/write.ts'
 
-const versionOf = versionsOf(442_000_000)
 const ATTEMPTS = 20
 
 /** Far above what is cut no further: a network that breaks breaks small requests too. */
@@ -24,7 +22,8 @@ test('a request whose connection is reset each time is cut until its parts pass'
   })
   let open = ['a', 'b', 'c', 'd'].map(
     (id, at): Action => ({
-      version: versionOf(at + 1),
+      fence: 442_000_000,
+      ordinal: at + 1,
       write: writeOf({ kind: 'index', index: 'i', id, document: DOCUMENT }),
     }),
   )

@@ -1,17 +1,19 @@
 import { describe, expect, test } from 'vitest'
 import { bulkWriter } from '../../src/bulk-writer.ts'
 import type { Answer, BulkAnswer } from '../../src/core/outcome.ts'
+import { BELOW_CHANGES, ORDINAL_MAX, versionText } from '../../src/core/version.ts'
 import { actionText } from '../fakes/action-text.ts'
 import { actionsOf } from '../fakes/search.ts'
 import { writeOf } from '../fakes/write.ts'
 
 const action = (id: string, document = '{"a":1}', index = 'i') => ({
   write: writeOf({ kind: 'index', index, id, document }),
-  version: '16',
+  ...BELOW_CHANGES,
 })
 const remove = (id: string) => ({
   write: writeOf({ kind: 'delete', index: 'i', id }),
-  version: '32',
+  fence: 0,
+  ordinal: 2,
 })
 const isAlive = () => true
 const BROKEN: BulkAnswer = { kind: 'failed', reason: 'connection', mayHaveLanded: true }
@@ -52,11 +54,13 @@ test('a body is what its actions are by themselves, whatever their ids, indices 
       remove(`${id}${n}d`),
       {
         write: writeOf({ kind: 'index', index, id: `${id}${n}p`, bytes, start: 2, end: bytes.length - 2 }),
-        version: '9223372036854775807',
+        fence: 2 ** 35 - 1,
+        ordinal: ORDINAL_MAX,
       },
       {
         write: writeOf({ kind: 'index', index, id: `${id}${n}r`, document: '{}', routing: id }),
-        version: '1',
+        fence: 442_000_000,
+        ordinal: 0,
       },
     ]),
   )
@@ -71,7 +75,7 @@ test('a body is what its actions are by themselves, whatever their ids, indices 
     onRequest: () => {},
   })
   await writer.write(actions, isAlive)
-  expect(text).toBe(actions.map(({ write, version }) => actionText(write, version)).join(''))
+  expect(text).toBe(actions.map(one => actionText(one.write, versionText(one))).join(''))
 })
 
 describe('a document', () => {
@@ -155,7 +159,7 @@ describe('a connection that breaks', () => {
     for (let n = 0; n < 5; n++) expect(await writer.write(small, isAlive)).toEqual([RESET, RESET])
     const changing = four.map(one => ({ ...one }))
     for (let n = 0; n < 5; n++) {
-      for (const one of changing) one.version = String(100 + n)
+      for (const one of changing) one.fence = 100 + n
       await writer.write(changing, isAlive)
     }
     expect(requests).toHaveLength(10)

@@ -1,7 +1,8 @@
 /** The promises of the consumer, on models and by hand-moved time: what is settled, in which order, and what is not. */
 import { describe, expect, test } from 'vitest'
-import { fenceOf, versionsOf } from '../../src/core/version.ts'
+import { fenceOf } from '../../src/core/version.ts'
 import { fakeWorld, row } from '../fakes/service.ts'
+import { versionsOf } from '../fakes/version.ts'
 
 const SHARD = 'shardId-000000000000'
 

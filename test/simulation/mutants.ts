@@ -6,7 +6,7 @@ import { documentOf } from '../../src/core/document.ts'
 import { documentKey, withKept } from '../../src/core/keep.ts'
 import type { Answer } from '../../src/core/outcome.ts'
 import { LAST_HASH_KEY } from '../../src/core/shard.ts'
-import { fenceAt, LOAD_BELOW_CHANGES, versionsOf } from '../../src/core/version.ts'
+import { BELOW_CHANGES, fenceAt, isBelow, type Version } from '../../src/core/version.ts'
 import type { Tenure } from '../../src/tenure.ts'
 import { writeOf } from '../fakes/write.ts'
 import { calm } from './network.ts'
@@ -193,21 +193,22 @@ function busyIsDone(): Mutation {
 function newestAlone(): Mutation {
   return {
     consumer(parts) {
-      const refused = new Map<string, { version: bigint; answer: Answer }>()
+      const refused = new Map<string, { version: Version; answer: Answer }>()
       return {
         ...parts,
         async write(actions, isAlive) {
-          const known = actions.map(({ write, version }) => {
+          const known = actions.map(({ write, fence, ordinal }) => {
             const newer = refused.get(documentKey(write))
-            return newer && newer.version > BigInt(version) ? newer.answer : undefined
+            return newer && isBelow({ fence, ordinal }, newer.version) ? newer.answer : undefined
           })
           const answers = await parts.write(
             actions.filter((_, at) => known[at] === undefined),
             isAlive,
           )
-          return actions.map(({ write, version }, at) => {
+          return actions.map(({ write, fence, ordinal }, at) => {
             const answer = known[at] ?? answers.shift()!
-            if (isStatus(answer, 400)) refused.set(documentKey(write), { version: BigInt(version), answer })
+            if (isStatus(answer, 400))
+              refused.set(documentKey(write), { version: { fence, ordinal }, answer })
             return answer
           })
         },
@@ -296,9 +297,7 @@ function loadsAsChanges(): Mutation {
       write: (actions, isAlive) =>
         parts.write(
           actions.map(action =>
-            action.version === LOAD_BELOW_CHANGES
-              ? { ...action, version: versionsOf(fenceAt(clock.now()))(1) }
-              : action,
+            action.fence === BELOW_CHANGES.fence ? { ...action, fence: fenceAt(clock.now()) } : action,
           ),
           isAlive,
         ),

@@ -9,10 +9,10 @@
  *     SCENARIO=08 SEED=17 npx vitest run --config test/vitest.config.ts --project simulation test/simulation/simulation.test.ts
  */
 import type { Lease } from '../../src/core/lease.ts'
-import { versionsOf } from '../../src/core/version.ts'
 import { fakeLeaseTable } from '../fakes/lease-table.ts'
 import { fakeSearch } from '../fakes/search.ts'
 import { fakeStream } from '../fakes/stream.ts'
+import { versionsOf } from '../fakes/version.ts'
 import { type Chance, seededChance } from './chance.ts'
 import { foreignWorker } from './foreign-worker.ts'
 import { calm, type Index } from './network.ts'

@@ -46,10 +46,12 @@ export type Plan = {
  * at the most updates that need a reading, or with the records.
  */
 export function plan(records: readonly StreamRecord[], from: number, options: PlanOptions): Plan {
-  const decisions: Judged[] = []
-  const operations: string[] = []
-  const committedAtMs: (number | undefined)[] = []
-  const page = emptyPage(records.length - from)
+  // Of their size from the start: as they grew they would leave twice as much behind.
+  const most = records.length - from
+  const decisions = new Array<Judged>(most)
+  const operations = new Array<string>(most)
+  const committedAtMs = new Array<number | undefined>(most)
+  const page = emptyPage(most)
   const letters: Plan['letters'] = []
   const bear = (record: number, letter: Letter) => {
     addLetter(page, record)
@@ -59,16 +61,16 @@ export function plan(records: readonly StreamRecord[], from: number, options: Pl
   let hold: Hold | undefined
   let kept = 0
   let written: WriteJudged | undefined
-  for (let at = from; at < records.length && kept < options.keptMax; at++) {
-    const one = records[at]!
-    const record = decisions.length
+  let record = 0
+  for (; record < most && kept < options.keptMax; record++) {
+    const one = records[from + record]!
     ordinal++
     const bytes = lengthOf(one)
     if (bytes > options.recordBytesMax) {
       const letter: Letter = { reason: 'record-too-large', detail: `${bytes} bytes` }
-      decisions.push({ kind: 'letter', letter, table: undefined })
-      operations.push('unreadable')
-      committedAtMs.push(undefined)
+      decisions[record] = { kind: 'letter', letter, table: undefined }
+      operations[record] = 'unreadable'
+      committedAtMs[record] = undefined
       bear(record, letter)
       continue
     }
@@ -78,17 +80,17 @@ export function plan(records: readonly StreamRecord[], from: number, options: Pl
       hold = decision.hold
       break
     }
-    operations.push(decoded.kind === 'change' ? decoded.operation : decoded.kind)
-    committedAtMs.push(decoded.kind === 'change' ? decoded.committedAtMs : undefined)
+    operations[record] = decoded.kind === 'change' ? decoded.operation : decoded.kind
+    committedAtMs[record] = decoded.kind === 'change' ? decoded.committedAtMs : undefined
     if (decision.kind !== 'write') {
-      decisions.push(decision)
+      decisions[record] = decision
       if (decision.kind === 'letter') bear(record, decision.letter)
       else skip(page, record)
       continue
     }
     const { rules, table, writes } = decision
     if (written?.rules !== rules) written = { kind: 'write', rules, table }
-    decisions.push(written)
+    decisions[record] = written
     const version = decision.isBelowChanges ? BELOW_CHANGES : { fence: options.fence, ordinal }
     const keepsBefore = page.keeps
     addWrites(page, record, writes, version)
@@ -96,10 +98,11 @@ export function plan(records: readonly StreamRecord[], from: number, options: Pl
     for (const letter of decision.letters) bear(record, letter)
   }
   const folded = foldKept(page)
-  endAt(page, decisions.length)
+  endAt(page, record)
+  for (const each of [decisions, operations, committedAtMs]) each.length = record
   for (const op of folded.moved) bear(op.record, keptLetter('kept-columns-moved', op))
   return {
-    records: records.slice(from, from + decisions.length),
+    records: records.slice(from, from + record),
     decisions,
     operations,
     committedAtMs,

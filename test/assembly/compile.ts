@@ -13,7 +13,15 @@ export const ASSEMBLIES = [
 ] as const
 
 /** No runtime and no imports: functions over one memory, whose bounds the caller sees to. */
-const OPTIONS = ['-O3', '--noAssert', '--runtime', 'stub', '--enable', 'simd', '--initialMemory', '4']
+const OPTIONS = [
+  '-O3',
+  '--noAssert',
+  ...['--runtime', 'stub'],
+  ...['--enable', 'simd'],
+  // Tables stand between the small things at the beginning and the text.
+  ...['--memoryBase', '7168'],
+  ...['--initialMemory', '4'],
+]
 
 const LINE_CHARACTERS = 100
 

@@ -1,6 +1,7 @@
 /** Kinesis: list shards, open an iterator, read a page. Decides nothing; the shard consumer sets the pace and retries. */
 import {
   GetRecordsCommand,
+  type GetRecordsCommandInput,
   type GetRecordsCommandOutput,
   GetShardIteratorCommand,
   KinesisClient,
@@ -11,6 +12,8 @@ import type { Shard } from '../core/shard.ts'
 import type { StreamPage } from '../core/stream.ts'
 import { OutsideError } from '../errors.ts'
 import { decodeFromBytes, type GetRecordsAnswer } from './get-records-protocol.ts'
+import { getRecordsRequests } from './get-records-request.ts'
+import { Sha256 } from './sha256.ts'
 
 export type StreamOptions = {
   /** Who reads the answers of GetRecords: `bytes` this service, `sdk` the SDK. */
@@ -36,8 +39,11 @@ export function kinesisStream(streamName: string, options: StreamOptions) {
     }),
     // One try: the reading loop owns pace and backoff.
     maxAttempts: 1,
+    sha256: Sha256,
   })
   if (decoder === 'bytes') decodeFromBytes(client)
+  const getRecords: (asked: GetRecordsCommandInput) => Promise<GetRecordsAnswer> =
+    decoder === 'bytes' ? getRecordsRequests(client) : asked => client.send(new GetRecordsCommand(asked))
 
   async function listShards(): Promise<Shard[]> {
     const shards: Shard[] = []
@@ -77,9 +83,7 @@ export function kinesisStream(streamName: string, options: StreamOptions) {
 
   async function read(iterator: string, limit: number): Promise<StreamPage> {
     try {
-      const answer: GetRecordsAnswer = await client.send(
-        new GetRecordsCommand({ ShardIterator: iterator, Limit: limit }),
-      )
+      const answer = await getRecords({ ShardIterator: iterator, Limit: limit })
       if (answer.decoded) return { kind: 'records', ...answer.decoded, children: [] }
       onDecodedBySdk()
       return pageOf(answer)

@@ -4,9 +4,10 @@
  * The signature is made by the package with which the AWS clients sign, over the bytes that leave: the body as it is
  * after gzip, the path and the query as they stand in the request line. Secrets are in the headers and nowhere else.
  */
-import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { defaultProvider } from '@aws-sdk/credential-provider-node'
 import { SignatureV4 } from '@smithy/signature-v4'
+import { Sha256 } from './sha256.ts'
 
 export type Credentials = {
   accessKeyId: string
@@ -112,36 +113,4 @@ export function authenticator(authentication: Authentication, now: () => number 
   }
 
   return { headers, answered }
-}
-
-/** SHA-256 and its HMAC in the form the signer asks for. */
-class Sha256 {
-  private readonly secret: string | Uint8Array | undefined
-  private hash: Hash | Hmac
-
-  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.secret =
-      secret === undefined || typeof secret === 'string'
-        ? secret
-        : ArrayBuffer.isView(secret)
-          ? new Uint8Array(secret.buffer, secret.byteOffset, secret.byteLength)
-          : new Uint8Array(secret)
-    this.hash = this.begin()
-  }
-
-  update(data: Uint8Array): void {
-    this.hash.update(data)
-  }
-
-  digest(): Promise<Uint8Array> {
-    return Promise.resolve(new Uint8Array(this.hash.digest()))
-  }
-
-  reset(): void {
-    this.hash = this.begin()
-  }
-
-  private begin(): Hash | Hmac {
-    return this.secret === undefined ? createHash('sha256') : createHmac('sha256', this.secret)
-  }
 }

@@ -87,6 +87,7 @@ export function openSearchExchange(options: ExchangeOptions): Exchange {
   const { authorities, compression, onFailure = () => {} } = options
   const base = new URL(options.url)
   const prefix = base.pathname.replace(/\/$/, '')
+  const address = addressOf(base)
   const protocol = base.protocol === 'https:' ? https : http
   const agentOptions = { keepAlive: true, maxSockets: 256 }
   const agent =
@@ -102,7 +103,7 @@ export function openSearchExchange(options: ExchangeOptions): Exchange {
   const identity = authenticator(options.authentication)
   // A header takes ASCII alone.
   const opaqueId = encodeURIComponent(options.opaqueId ?? 'cdc')
-  const underWay = new Set<AbortController>()
+  const underWay = new Set<Attempt>()
   let requests = 0
 
   async function send(request: HttpRequest, timeoutMs: number): Promise<HttpAnswer> {
@@ -117,12 +118,12 @@ export function openSearchExchange(options: ExchangeOptions): Exchange {
         detail,
         seconds: (performance.now() - startedAtMs) / 1000,
       })
-    const attempt: Attempt = { abort: new AbortController(), stage: 'prepare' }
-    underWay.add(attempt.abort)
+    const attempt: Attempt = { stage: 'prepare', isEnded: false, onEnd: () => {} }
+    underWay.add(attempt)
     let isTimedOut = false
     const timer = setTimeout(() => {
       isTimedOut = true
-      attempt.abort.abort()
+      end(attempt)
     }, timeoutMs)
     try {
       const answer = await attemptOnce(request, requestId, attempt)
@@ -137,12 +138,11 @@ export function openSearchExchange(options: ExchangeOptions): Exchange {
       throw error
     } finally {
       clearTimeout(timer)
-      underWay.delete(attempt.abort)
+      underWay.delete(attempt)
     }
   }
 
   async function attemptOnce(request: HttpRequest, requestId: string, attempt: Attempt): Promise<HttpAnswer> {
-    const { signal } = attempt.abort
     const data = request.body?.data ?? ''
     const raw = typeof data === 'string' ? Buffer.from(data) : data
     const isGzipped = compression === 'gzip' && raw.length > 0
@@ -159,9 +159,9 @@ export function openSearchExchange(options: ExchangeOptions): Exchange {
       contentType: request.body?.type,
       body,
     }
-    const authorization = await unlessAborted(identity.headers(part), signal)
+    const authorization = await unlessEnded(identity.headers(part), attempt)
     attempt.stage = 'connect'
-    signal.throwIfAborted()
+    if (attempt.isEnded) throw ENDED
     const answer = await roundTrip(
       {
         method: request.method,
@@ -174,12 +174,9 @@ export function openSearchExchange(options: ExchangeOptions): Exchange {
           ...authorization,
           host: base.host,
         },
-        signal,
       },
       body,
-      () => {
-        attempt.stage = 'sent'
-      },
+      attempt,
     )
     identity.answered(answer.status, answer.headers.date)
     const decode = decoders[answer.headers['content-encoding'] ?? '']
@@ -188,15 +185,22 @@ export function openSearchExchange(options: ExchangeOptions): Exchange {
     return { status: answer.status, body: await decode(answer.body) }
   }
 
-  /** @param onConnected called before the first byte leaves */
+  /** Before its first byte leaves the attempt is at `sent`. */
   function roundTrip(
     given: http.RequestOptions,
     body: Buffer,
-    onConnected: () => void,
+    attempt: Attempt,
   ): Promise<{ status: number; headers: http.IncomingHttpHeaders; body: Buffer }> {
     return new Promise((resolve, reject) => {
-      const request = protocol.request({ ...given, agent, ...addressOf(base) })
+      const request = protocol.request({ ...given, ...address, agent })
       request.on('error', reject)
+      attempt.onEnd = () => {
+        request.destroy()
+        reject(ENDED)
+      }
+      const onConnected = () => {
+        attempt.stage = 'sent'
+      }
       request.on('socket', (socket: Socket) => {
         if (!socket.connecting) onConnected()
         else socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', onConnected)
@@ -206,17 +210,20 @@ export function openSearchExchange(options: ExchangeOptions): Exchange {
         response.on('data', (chunk: Buffer) => chunks.push(chunk))
         response.on('error', reject)
         response.on('end', () =>
-          resolve({ status: response.statusCode!, headers: response.headers, body: Buffer.concat(chunks) }),
+          resolve({
+            status: response.statusCode!,
+            headers: response.headers,
+            body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks),
+          }),
         )
       })
-      request.setNoDelay(true)
       request.end(body)
     })
   }
 
   function explained(cause: unknown, attempt: Attempt): ExchangeError {
     const { code = '', message = '' } = cause as NodeJS.ErrnoException
-    if (attempt.abort.signal.aborted)
+    if (attempt.isEnded)
       return exchangeError(`connections to ${base.origin} were ended`, 'connection', attempt, cause)
     if (attempt.stage === 'credentials') {
       return exchangeError(
@@ -255,7 +262,7 @@ export function openSearchExchange(options: ExchangeOptions): Exchange {
   return {
     send,
     destroySockets() {
-      for (const abort of underWay) abort.abort()
+      for (const attempt of underWay) end(attempt)
       agent.destroy()
     },
   }
@@ -263,8 +270,18 @@ export function openSearchExchange(options: ExchangeOptions): Exchange {
 
 /** How far an attempt came. `sent` and after: its bytes may be with OpenSearch. */
 type Attempt = {
-  abort: AbortController
   stage: 'prepare' | 'credentials' | 'connect' | 'sent' | 'decode'
+  isEnded: boolean
+  /** Rejects what the attempt waits for now. */
+  onEnd: () => void
+}
+
+const ENDED = new Error('the attempt was ended')
+
+/** By the limit of time, or because no connection may stand any longer. */
+function end(attempt: Attempt): void {
+  attempt.isEnded = true
+  attempt.onEnd()
 }
 
 function exchangeError(
@@ -277,13 +294,12 @@ function exchangeError(
   return new ExchangeError(message, { reason, mayHaveLanded, cause })
 }
 
-/** Rejects as soon as the signal is aborted: who asks for credentials has no limit of time. */
-function unlessAborted<Value>(value: Promise<Value>, signal: AbortSignal): Promise<Value> {
+/** Rejects as soon as the attempt is ended: who asks for credentials has no limit of time. */
+function unlessEnded<Value>(value: Promise<Value>, attempt: Attempt): Promise<Value> {
   return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    void value.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+    attempt.onEnd = () => reject(ENDED)
+    if (attempt.isEnded) attempt.onEnd()
+    value.then(resolve, reject)
   })
 }
 

@@ -1,17 +1,14 @@
-/** SHA-256 and its HMAC in the form AWS's signer asks for: faster than its own, which has Node look at each key in vain. */
+/** SHA-256 and its HMAC in the form AWS's signer asks for. With its own a signature costs half as much again. */
 import { createHash, createHmac, createSecretKey, type Hash, type Hmac } from 'node:crypto'
 
+type Secret = string | ArrayBuffer | NodeJS.ArrayBufferView
+
 export class Sha256 {
-  private readonly secret: string | Uint8Array | undefined
+  private readonly secret: Secret | undefined
   private hash: Hash | Hmac
 
   constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.secret =
-      secret === undefined || typeof secret === 'string'
-        ? secret
-        : ArrayBuffer.isView(secret)
-          ? new Uint8Array(secret.buffer, secret.byteOffset, secret.byteLength)
-          : new Uint8Array(secret)
+    this.secret = secret as Secret | undefined
     this.hash = this.begin()
   }
 
@@ -20,7 +17,7 @@ export class Sha256 {
   }
 
   digest(): Promise<Uint8Array> {
-    return Promise.resolve(new Uint8Array(this.hash.digest()))
+    return Promise.resolve(this.hash.digest())
   }
 
   reset(): void {
@@ -31,6 +28,10 @@ export class Sha256 {
     const { secret } = this
     if (secret === undefined) return createHash('sha256')
     // To be told that bytes are no key object, Node throws and catches an error: five times the HMAC itself.
-    return createHmac('sha256', typeof secret === 'string' ? secret : createSecretKey(secret))
+    return createHmac('sha256', typeof secret === 'string' ? secret : keyOf(secret))
   }
+}
+
+function keyOf(bytes: Exclude<Secret, string>) {
+  return createSecretKey(bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes)
 }

@@ -24,7 +24,8 @@ PostgreSQL, Kinesis, DynamoDB, SQS and OpenSearch on this machine, as plain proc
   --keep-data    goes on with the data of the last run, and keeps it for the next; not with --localstack, which keeps none
 
 Everything is kept below .local/ (downloads, data, logs). Needs Java 17 to 23, PostgreSQL, and Maven for the first run; LocalStack
-needs Python 3.11 or 3.13. Root on Debian gets what is missing from apt. PostgreSQL, OpenSearch and ElasticMQ listen on 127.0.0.1;
+needs Python 3.11 or 3.13. OPENSEARCH_VERSION=3.8.0 takes that OpenSearch in place of 2.19.6; version 3 needs Java 21 or newer
+beside the other. Root on Debian gets what is missing from apt. PostgreSQL, OpenSearch and ElasticMQ listen on 127.0.0.1;
 kinesis-local, DynamoDB Local and LocalStack listen on every interface and cannot be told otherwise.`
 
 const INSTANCE = 'dev'

@@ -71,7 +71,7 @@ function findTools(fetchWith: ReadonlySet<'maven' | 'python'>): {
   missing: Missing[]
 } {
   const missing: Missing[] = []
-  const java = findJava()
+  const java = findJava(JAVA_MIN, JAVA_MAX)
   if (java === undefined)
     missing.push({ what: `Java ${JAVA_MIN} to ${JAVA_MAX}`, aptPackage: 'default-jre-headless' })
   const postgresBin = findPostgres()
@@ -109,12 +109,20 @@ function missingMessage(missing: Missing[]): string {
   ].join('\n')
 }
 
-function findJava(): string | undefined {
+/** For what cannot run on the Java of the other parts. No apt here: Debian 12 has none that is newer. */
+export function requireJava(min: number, what: string): string {
+  const java = findJava(min, Number.POSITIVE_INFINITY)
+  if (java === undefined)
+    throw new Error(`${what} needs Java ${min} or newer: on the PATH, in JAVA_HOME or below /usr/lib/jvm`)
+  return java
+}
+
+function findJava(min: number, max: number): string | undefined {
   const homes = [process.env.JAVA_HOME, ...entriesIn('/usr/lib/jvm')]
   const candidates = [onPath('java'), ...homes.map(home => (home ? join(home, 'bin', 'java') : undefined))]
   return candidates.find(java => {
     const version = java === undefined || !isExecutable(java) ? Number.NaN : javaVersion(java)
-    return version >= JAVA_MIN && version <= JAVA_MAX
+    return version >= min && version <= max
   })
 }
 

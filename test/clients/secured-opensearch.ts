@@ -1,6 +1,7 @@
 /**
  * OpenSearch with the security plugin, for what nothing else can answer: which permissions a request needs. A node of its own, since
- * the parts' OpenSearch comes without plugins; in the newest version of which Maven has both.
+ * the parts' OpenSearch comes without plugins; in the newest version of which Maven has both, whatever OPENSEARCH_VERSION says: of
+ * version 3 it has not all that the plugin needs.
  */
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -57,7 +58,7 @@ export async function startSecuredOpenSearch(
   giveAway(dir)
   const child = parts.spawn(
     'secured-opensearch',
-    unprivileged(openSearchCommand(tools.java, { home, config, temporary }), dir),
+    unprivileged(openSearchCommand(VERSION, tools, { home, config, temporary }), dir),
     { HOME: dir, TMPDIR: temporary },
   )
   const stop = async () => {

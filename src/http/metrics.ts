@@ -1,6 +1,6 @@
 /** Every metric of the service, once (those of the leases in lease-metrics.ts): name, unit, labels, and what a bad value tells the operator. */
 import { totalmem } from 'node:os'
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { BackoffPlace } from '../core/backoff.ts'
 import { CountedHistogram } from './counted-histogram.ts'
 import { leaseMetrics } from './lease-metrics.ts'
@@ -175,19 +175,19 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
     labelNames: ['outcome'],
     registers,
   })
-  const bulkSeconds = new Histogram({
+  const bulkSeconds = new CountedHistogram({
     name: 'cdc_bulk_duration_seconds',
     help: 'Time to the answer of a bulk request.',
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registers,
   })
-  const bulkActions = new Histogram({
+  const bulkActions = new CountedHistogram({
     name: 'cdc_bulk_actions',
     help: 'Actions in a bulk request.',
     buckets: [1, 5, 10, 50, 100, 500, 1000, 5000],
     registers,
   })
-  const bulkBytes = new Histogram({
+  const bulkBytes = new CountedHistogram({
     name: 'cdc_bulk_bytes',
     help: 'Size of a bulk request before compression.',
     buckets: [1e3, 1e4, 1e5, 1e6, 2.5e6, 5e6, 1e7],
@@ -258,7 +258,7 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
   // From the start, or the first failure after a quiet time would be no increase.
   for (const outcome of ['ok', 'expired', 'throttled', 'failed']) reads.inc({ outcome }, 0)
   for (const outcome of ['ok', 'lost']) checkpoints.inc({ outcome }, 0)
-  const readSeconds = new Histogram({
+  const readSeconds = new CountedHistogram({
     name: 'cdc_getrecords_duration_seconds',
     help: 'Time of a GetRecords call that was answered.',
     buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
@@ -330,13 +330,13 @@ export function serviceMetrics(build: { version: string; workerId: string; strea
     heldShards: (): ReadonlyMap<string, string> => heldReasons,
     bulkRequest(request: { outcome: string; seconds: number; actions: number; bytes: number }): void {
       bulkRequests.inc({ outcome: request.outcome })
-      bulkSeconds.observe(request.seconds)
-      bulkActions.observe(request.actions)
-      bulkBytes.observe(request.bytes)
+      bulkSeconds.observeAll([request.seconds])
+      bulkActions.observeAll([request.actions])
+      bulkBytes.observeAll([request.bytes])
     },
     read(read: { outcome: 'ok' | 'expired' | 'throttled' | 'failed'; seconds: number }): void {
       reads.inc({ outcome: read.outcome })
-      if (read.outcome === 'ok') readSeconds.observe(read.seconds)
+      if (read.outcome === 'ok') readSeconds.observeAll([read.seconds])
     },
     decodedBySdk: (): void => decodedBySdk.inc(),
     worker: { ...leaseMetrics(registers), backoff },

@@ -31,7 +31,10 @@ export type ReaderSettings = {
 
 export type ReadPage = {
   records: StreamRecord[]
+  /** Of the records' data. */
   bytes: number
+  /** Of the memory they lie in, which the budget is charged with. */
+  heldBytes: number
   behindMs: number
   /** The record at the position we opened at was not there any more: retention passed it, and perhaps others after it. */
   isTrimmed: boolean
@@ -87,6 +90,7 @@ export function shardReader(parts: ReaderParts, shardId: string, start: string, 
       return {
         records: [],
         bytes: 0,
+        heldBytes: 0,
         behindMs: 0,
         isTrimmed: false,
         end: { children: [] },
@@ -113,13 +117,15 @@ export function shardReader(parts: ReaderParts, shardId: string, start: string, 
     nextReadMs = startedAtMs + (isCaughtUp ? settings.pollMs : READ_SPACING_MS)
     let bytes = 0
     for (const record of records) bytes += lengthOf(record)
+    const heldBytes = Math.max(bytes, answer.bytes ?? 0)
     return {
       records,
       bytes,
+      heldBytes,
       behindMs: answer.behindMs,
       isTrimmed,
       end: isEnd ? { children: answer.children } : undefined,
-      release: () => budget.release(bytes),
+      release: () => budget.release(heldBytes),
       recycle: () => answer.recycle?.(),
     }
   }
@@ -152,8 +158,8 @@ export function shardReader(parts: ReaderParts, shardId: string, start: string, 
         failingSinceMs ??= clock.monotonic()
         waitAfter(error, attempt++)
       }
-      // The page keeps the bytes it really has; an answer that arrives after the signal is never seen by anybody.
-      budget.release(reserved - (page?.bytes ?? 0))
+      // The page keeps what it really holds; an answer that arrives after the signal is never seen by anybody.
+      budget.release(reserved - (page?.heldBytes ?? 0))
       if (page) {
         expectedBytes = Math.min(ANSWER_BYTES_MAX, Math.max(ANSWER_BYTES_MIN, page.bytes * 1.5))
         return page

@@ -8,12 +8,12 @@
 import { finished, type Readable } from 'node:stream'
 import type { GetRecordsCommandOutput, KinesisClient } from '@aws-sdk/client-kinesis'
 import { type DecodedAnswer, decodeGetRecords } from './get-records.ts'
-import { pageMemory } from './page-memory.ts'
+import { type PageMemory, pageMemory } from './page-memory.ts'
 
 /** Either `decoded`, or the members the SDK reads. */
 export type GetRecordsAnswer = GetRecordsCommandOutput & {
-  /** `recycle`: see StreamPage. */
-  decoded?: DecodedAnswer & { recycle: () => void }
+  /** `bytes`, `recycle`: see StreamPage. */
+  decoded?: DecodedAnswer & { bytes: number; recycle: () => void }
 }
 
 type Protocol = {
@@ -29,37 +29,59 @@ export function decodeFromBytes(client: KinesisClient): void {
   protocol.deserializeResponse = async (operation, context, response) => {
     if (operation.name !== 'GetRecords' || response.statusCode !== 200)
       return readBySdk(operation, context, response)
-    const chunks = await chunksOf(response.body as Readable)
-    let taken: Buffer | undefined
-    const recycle = (): void => {
-      if (taken) memory.give(taken)
-      taken = undefined
-    }
-    const decoded = decodeGetRecords(chunks, bytes => {
-      taken = memory.take(bytes)
-      return taken
-    })
+    const { answer, length } = await answerOf(
+      response.body as Readable,
+      Number(response.headers['content-length'] ?? 0),
+      memory,
+    )
+    const decoded = decodeGetRecords(answer, length)
     if (decoded === undefined) {
-      recycle()
-      return readBySdk(operation, context, { ...response, body: Buffer.concat(chunks) })
+      const body = Buffer.from(answer.subarray(0, length))
+      memory.give(answer)
+      return readBySdk(operation, context, { ...response, body })
+    }
+    let isTaken = true
+    const recycle = (): void => {
+      if (isTaken) memory.give(answer)
+      isTaken = false
     }
     // No member that the SDK knows: it would walk all records once more for a log line that nobody reads.
     return {
       $metadata: { httpStatusCode: 200, requestId: response.headers['x-amzn-requestid'] },
-      decoded: { ...decoded, recycle },
+      decoded: { ...decoded, bytes: answer.length, recycle },
     }
   }
 }
 
 /**
- * As they come from the socket: an async iterator joins those that wait, and the answer is copied once more.
+ * An answer is copied as it comes into the memory its records are to lie in. Kept until the end, the pieces from the socket
+ * outlive two collections where many shards are read at once: at 64 shards that was a third of all CPU, in collecting.
  *
+ * @param expected bytes, as far as is known @returns the memory, and how many bytes of it are the answer
  * @throws Error when the connection ends before the answer does
  */
-function chunksOf(body: Readable): Promise<Buffer[]> {
+function answerOf(
+  body: Readable,
+  expected: number,
+  memory: PageMemory,
+): Promise<{ answer: Buffer; length: number }> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    body.on('data', (chunk: Buffer) => chunks.push(chunk))
-    finished(body, error => (error ? reject(error) : resolve(chunks)))
+    let answer = memory.take(expected)
+    let length = 0
+    // By data events: an async iterator would join the pieces that wait, and copy the answer once more.
+    body.on('data', (chunk: Buffer) => {
+      if (length + chunk.length > answer.length) {
+        const larger = memory.take(2 * (length + chunk.length))
+        answer.copy(larger, 0, 0, length)
+        memory.give(answer)
+        answer = larger
+      }
+      length += chunk.copy(answer, length)
+    })
+    finished(body, error => {
+      if (!error) return resolve({ answer, length })
+      memory.give(answer)
+      reject(error)
+    })
   })
 }

@@ -51,16 +51,11 @@ for (const [n, name] of NAMES.entries())
   memory.write(`"${name}"`, wasm.NAMES.value + n * NAME_BYTES, 'latin1')
 
 /**
- * @param chunks the answer, as it came
- * @param memoryFor gives memory for the records' data
- * @returns undefined when the answer has any other form, or is none: it is not judged here, and no part of it is used
+ * @param answer from its beginning `length` bytes; what is kept of the records is written over it
+ * @returns undefined when the answer has any other form, or is none: it is not judged here, and stays as it was
  */
-export function decodeGetRecords(
-  chunks: readonly Uint8Array[],
-  memoryFor: (bytes: number) => Buffer = Buffer.allocUnsafeSlow,
-): DecodedAnswer | undefined {
-  const body = joined(chunks)
-  const { length } = body
+export function decodeGetRecords(answer: Buffer, length = answer.length): DecodedAnswer | undefined {
+  const body = laidOut(answer, length)
   // The name cannot stand inside a text, where its quotes would be escaped.
   const name = body.indexOf(RECORDS)
   if (name < 0) return undefined
@@ -72,54 +67,47 @@ export function decodeGetRecords(
   const end = wasm.decode(length, open)
   if (end < 0) return undefined
   const around = parseAround(`${head}[]${body.toString('utf8', end)}`)
-  const records = around && taken(body, memoryFor)
+  const records = around && taken(body, answer)
   return records && { records, ...around }
 }
 
 /** Puts the answer, and the 0s behind it, into the assembly's memory. @returns where it stands */
-function joined(chunks: readonly Uint8Array[]): Buffer {
-  let length = 0
-  for (const chunk of chunks) length += chunk.length
+function laidOut(answer: Buffer, length: number): Buffer {
   if (growTo(wasm.memory, wasm.needed(length))) memory = Buffer.from(wasm.memory.buffer)
-  let at = BODY
-  for (const chunk of chunks) {
-    memory.set(chunk, at)
-    at += chunk.length
-  }
-  memory.fill(0, at, at + ZEROS)
-  return memory.subarray(BODY, at)
+  answer.copy(memory, BODY, 0, length)
+  memory.fill(0, BODY + length, BODY + length + ZEROS)
+  return memory.subarray(BODY, BODY + length)
 }
 
-/** @returns the records found, in memory of their own; undefined where one came at no time a Date can hold */
-function taken(body: Buffer, memoryFor: (bytes: number) => Buffer): PageRecord[] | undefined {
+/** @returns the records found, their data in `bytes`; undefined, and nothing written, where one came at no time a Date can hold */
+function taken(body: Buffer, bytes: Buffer): PageRecord[] | undefined {
   const { buffer } = wasm.memory
   const [kept = 0, count = 0] = new Int32Array(buffer, 0, 2)
-  const found = new Int32Array(buffer, wasm.placesAt(body.length), count * RECORD_WORDS)
-  const bytes = memoryFor(kept)
-  body.copy(bytes, 0, 0, kept)
-  const places = recordPlaces(found)
-  const page = { bytes, isUtf8: isUtf8(bytes.subarray(0, kept)), ...places }
+  const places = recordPlaces(new Int32Array(buffer, wasm.placesAt(body.length), count * RECORD_WORDS))
+  const { places: words, arrivedAtMs } = places
+  const page = { bytes, isUtf8: isUtf8(body.subarray(0, kept)), ...places }
   const records: PageRecord[] = new Array(count)
   let keyAt = -1
   let key: string | undefined
   for (let n = 0; n < count; n++) {
     const at = n * RECORD_WORDS
-    const keyStart = found[at + 4]!
-    const roundFrom = found[at + 10]!
-    const roundTo = found[at + 11]!
+    const keyStart = words[at + 4]!
+    const roundFrom = words[at + 10]!
+    const roundTo = words[at + 11]!
     if (roundTo > roundFrom) {
-      const ms = Math.round(Number(bytes.toString('latin1', roundFrom, roundTo)) * 1000)
+      const ms = Math.round(Number(body.toString('latin1', roundFrom, roundTo)) * 1000)
       if (!(ms <= DATE_MS_MAX)) return undefined
-      places.arrivedAtMs[n * RECORD_DOUBLES + ARRIVAL] = ms
+      arrivedAtMs[n * RECORD_DOUBLES + ARRIVAL] = ms
     }
     // Mostly that of the record before: a table has one, and a text made anew for each lives as long as the page.
     if (keyStart !== keyAt) {
       keyAt = keyStart
-      key = keyText(bytes, keyStart, found[at + 5]!, found[at + 6] === 1)
+      key = keyText(body, keyStart, words[at + 5]!, words[at + 6] === 1)
     }
     if (key === undefined) return undefined
     records[n] = new PageRecord(page, n, key)
   }
+  body.copy(bytes, 0, 0, kept)
   return records
 }
 

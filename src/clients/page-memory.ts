@@ -6,8 +6,11 @@
 const MIB = 1_048_576
 /** Smaller pages are made anew: they come when it is quiet. */
 const SMALL_BYTES = MIB / 4
-/** What is kept free; how much is in use is bounded by the read budget. */
-const FREE_BYTES_MAX = 32 * MIB
+/**
+ * What is kept free; how much is in use is bounded by the read budget, which by default is as much. With a third of it pages of
+ * 64 shards were made anew all the time, and each 64 MB of new memory has V8 collect everything.
+ */
+const FREE_BYTES_MAX = 96 * MIB
 
 export type PageMemory = {
   /** At least so many bytes, with anything in them. */

@@ -92,6 +92,8 @@ export type StreamPage =
       next: string | undefined
       behindMs: number
       children: ChildShard[]
+      /** Of the memory the records hold; about that of their data unless told. */
+      bytes?: number
       /** Gives the memory of the records back, if that is of use; once, and nothing of them may be read after it. */
       recycle?: () => void
     }

@@ -47,7 +47,7 @@ async function readBy(decoder: 'bytes' | 'sdk') {
       arrivedAtMs,
       data: Buffer.from(data).toString('base64'),
     }))
-    return { ...page, records, recycle: undefined }
+    return { ...page, records, bytes: undefined, recycle: undefined }
   } catch (error) {
     return { error: (error as Error).name }
   } finally {
@@ -260,6 +260,8 @@ test('memory given back serves the next page, and what was kept of the one befor
     const found = await stream.read('iterator', 100)
     if (found.kind !== 'records') throw new Error(found.kind)
     const first = found.records[0] as PageRecord
+    // What it keeps from others, which a budget has to know.
+    expect(found.bytes).toBe(first.page.bytes.length)
     return { memory: first.page.bytes, data: first.data, recycle: () => found.recycle!() }
   }
   const [one, two] = [await read('one '), await read('two ')]

@@ -46,8 +46,8 @@ MODE
                   the actions are answered; the first quarter is not counted. Bounds: half the loop's CPU, 384 MiB up to 4
                   shards, 512 MiB beyond
   grow            ours alone over shards and sizes of answers. Bounds: the dearest number of shards costs at most 1.25 of
-                  the cheapest at the largest answers; the same memory. Runs that Kinesis's 5 reads a second a shard would
-                  make long are cut to 20 s
+                  the cheapest at the largest answers, by the medians of the runs; the same memory. Runs that
+                  Kinesis's 5 reads a second a shard would make long are cut to 20 s
   latency         from a record's arrival in the stream, 4 shards, to its document acknowledged by a stub of OpenSearch, by
                   one that answers 50 ms later, and by a real OpenSearch (the local parts). Bound: 99 of 100 within 1 s, no
                   read beyond what Kinesis allows. The first quarter is not counted

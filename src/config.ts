@@ -260,7 +260,7 @@ export const settings = {
     100_663_296,
     'bytes',
     { min: 10_485_760, max: 68_719_476_736 },
-    'Bytes read and not yet written, of all shards; beyond it shards wait their turn to read.',
+    'Memory of what is read and not yet written, of all shards; beyond it shards wait their turn to read.',
   ),
   PARKED_BYTES_MAX: whole(
     67_108_864,

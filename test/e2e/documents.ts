@@ -31,13 +31,27 @@ export async function ask(
   return text
 }
 
-/** All of an index; none where it does not exist. The tests' indices are smaller than one page. */
+/** How OpenSearch refuses to search an index made this moment: its shard has not started, so no write of it is acknowledged. */
+const NO_SHARD_ASKED = '"reason":"all shards failed","phase":"query","grouped":true,"failed_shards":[]'
+
+/** All of an index; none where it does not exist, or hardly exists. The tests' indices are smaller than one page. */
 export async function documentsOf(opensearchUrl: string, index: string): Promise<Documents> {
   await ask(opensearchUrl, 'POST', `/${index}/_refresh?ignore_unavailable=true`)
+  return await documentsFound(opensearchUrl, index)
+}
+
+/** As `documentsOf`, of what a search sees; the index may have been made since it was refreshed. */
+export async function documentsFound(opensearchUrl: string, index: string): Promise<Documents> {
   const answer = await ask(opensearchUrl, 'POST', `/${index}/_search?ignore_unavailable=true`, {
     body: { size: 10_000, track_total_hits: true },
+    accepted: [503],
   })
-  const hits = membersOf(membersOf(answer).get('hits')!)
+  const hitsText = membersOf(answer).get('hits')
+  if (hitsText === undefined) {
+    if (answer.includes(NO_SHARD_ASKED)) return new Map()
+    throw new Error(`OpenSearch could not search ${index}: ${answer.slice(0, 300)}`)
+  }
+  const hits = membersOf(hitsText)
   const found = new Map(
     elementsOf(hits.get('hits')!).map(hit => {
       const members = membersOf(hit)

@@ -161,7 +161,9 @@ export function shardReader(parts: ReaderParts, shardId: string, start: string, 
       // The page keeps what it really holds; an answer that arrives after the signal is never seen by anybody.
       budget.release(reserved - (page?.heldBytes ?? 0))
       if (page) {
-        expectedBytes = Math.min(ANSWER_BYTES_MAX, Math.max(ANSWER_BYTES_MIN, page.bytes * 1.5))
+        // Of small records an answer is mostly what stands around their data.
+        const usual = Math.max(page.bytes * 1.5, page.heldBytes)
+        expectedBytes = Math.min(ANSWER_BYTES_MAX, Math.max(ANSWER_BYTES_MIN, usual))
         return page
       }
       if (signal.aborted) return undefined

@@ -87,8 +87,6 @@ export function attempts(
   const { clock, log, metrics } = parts
   const { shardId } = tenure
   const letterBox = letterWriter(parts, shardId, settings)
-  /** That of the versions. */
-  let fence = tenure.fence()
   let hasJumped = false
   /** Jumps one after the other: writes of a page and of a blocked index may both meet a fence above ours. */
   let jumping: Promise<boolean> = Promise.resolve(true)
@@ -200,7 +198,6 @@ export function attempts(
       const before = tenure.fence()
       if (before > sentUnder && before > above) return true
       if (!(await tenure.jump(above))) return false
-      fence = tenure.fence()
       hasJumped = true
       metrics.fenceJumped(shardId, tenure.fence())
       log.error(
@@ -231,7 +228,7 @@ export function attempts(
     isAlone = false,
   ): Promise<Attempted | undefined> {
     const { page } = work
-    if (hasJumped) reversion(ops, fence)
+    if (hasJumped) reversion(ops, tenure.fence())
     const sentUnder = tenure.fence()
     const answers = await untilAborted(parts.write(ops, tenure.isAlive, isAlone), halt)
     if (!answers) return undefined
@@ -292,5 +289,5 @@ export function attempts(
     return halt.aborted ? undefined : { isRetrying, blocked }
   }
 
-  return { attempt, bearLetters, letterBox, fence: () => fence }
+  return { attempt, bearLetters, letterBox }
 }

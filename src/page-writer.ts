@@ -85,7 +85,7 @@ export function pageWriter(
   /** Those that have. All are counted where they wait, so that a record that got lost is missed in the books. */
   const open = works()
   const holds = new Map<string, HoldReason>()
-  const { attempt, bearLetters, letterBox, fence } = attempts(parts, tenure, settings, {
+  const { attempt, bearLetters, letterBox } = attempts(parts, tenure, settings, {
     report,
     tellHeld,
   })
@@ -256,7 +256,7 @@ export function pageWriter(
       decode: parts.decode,
       keptMax: settings.keptMax,
       ordinal,
-      fence: fence(),
+      fence: tenure.fence(),
     })
   }
 

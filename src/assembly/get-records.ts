@@ -3,18 +3,18 @@
  *
  * The answer stands at BODY, with ZEROS 0s behind it, which no form goes on with: so what reads on stops there. What is kept of
  * the records is written over the answer from its beginning: of each member less is kept than stood there, so nothing is written
- * over that is not read yet. Behind the answer the caller gives room for the places, RECORD_WORDS words a record.
+ * over that is not read yet. Behind the answer the caller gives room for the places.
  */
 
 export const BODY: usize = 8192
 /** As many bytes as are ever looked at together, and more. */
 export const ZEROS: usize = 64
 /**
- * Words of a record's places, counted from BODY: where its data begins and ends, its sequence number, its partition key (a JSON
- * text with its quotes); 1 where the key is printable ASCII without escapes; one unused; its arrival in ms as a double, -1 where it
- * is not told; where the text of an arrival begins and ends that is to be rounded by the caller, else 0.
+ * Bytes of a record's places: twelve words, as in `core/stream.ts`, counted from BODY. Where its data begins and ends, its sequence
+ * number, its partition key (a JSON text with its quotes); 1 where the key is printable ASCII without escapes; one unused; its
+ * arrival in ms as a double, -1 where it is not told; where the text of an arrival begins and ends that is to be rounded by the
+ * caller, else 0.
  */
-export const RECORD_WORDS: usize = 12
 const RECORD_BYTES: usize = 48
 /** Bytes of the shortest record an answer can have, or fewer. */
 const RECORD_LEAST: usize = 46

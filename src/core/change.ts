@@ -45,7 +45,7 @@ export type Change = {
   committedAtMs: number | undefined
 }
 
-/** The columns' places in `located`, of the scan of this number; read by `membersOf`, which scans again if need be. */
+/** The columns' places in `located`, of the scan of this number; read by `placesOf`, which scans again if need be. */
 type Places = { scan: number; rowFirst: number; rowLast: number; beforeFirst: number; beforeLast: number }
 
 /** A change as text, and its places in it. */
